@@ -59,6 +59,8 @@ RunFloat = Callable[[dict[str, str]], Run]
 #: The reason for a layer that makes a model wrong, and where it does so if it is right in f32 with all threads.
 OTHERWISE = "the device computes it otherwise than its FakeQuantizes say"
 FAILS = "with it in int8, the runtime fails: {}"
+#: How the reasons begin for layers that the check leaves float.
+FAULTY = (OTHERWISE, "with it in int8, the runtime fails")
 IN_OWN_PRECISION, WITH_ALL_THREADS = "in {}, its own precision", "with all threads"
 WITH_ONE_THREAD, WITH_ONE_THREAD_F32 = "with one thread", "with one thread, in f32"
 #: The most that the device's error may be, as a multiple of the expected error: kernels round ties differently, and a
@@ -99,16 +101,25 @@ class Answer:
 
     Attributes:
         asked: The result; None if there are no samples and the model compiles, or if FakeQuantizes cannot be computed
-            in float.
+            in float, or if the check ended early.
         executed: The model as the device runs it in f32, which shows all layers if that was requested; None if it does
             not compile or run.
+        is_put_off: Whether the check ended early.
     """
 
     asked: Asked | None
     executed: Engine | None = None
+    is_put_off: bool = False
 
 
-def ask(graph: Graph, context: Context, run_float: RunFloat | None, *, shown: bool = False) -> Answer:
+def ask(
+    graph: Graph,
+    context: Context,
+    run_float: RunFloat | None,
+    *,
+    shown: bool = False,
+    goes_on: Callable[[Engine], bool] = lambda _: True,
+) -> Answer:
     """Checks that the device computes a quantized model correctly.
 
     Args:
@@ -117,6 +128,8 @@ def ask(graph: Graph, context: Context, run_float: RunFloat | None, *, shown: bo
         run_float: Runs the float model with given properties on the same samples, if that is needed; None to check only
             f32.
         shown: Whether the model has to show all its layers.
+        goes_on: Gets the model as the device runs it in f32, which shows all layers if that is wanted. The check ends
+            if it returns false.
     """
     samples, precision = enough(context.calibration.probes), own_precision()
     in_own = IN_OWN_PRECISION.format(precision) if run_float and precision != "f32" else ""
@@ -129,16 +142,17 @@ def ask(graph: Graph, context: Context, run_float: RunFloat | None, *, shown: bo
                 running[in_own] = OWN_PRECISION, pool.submit(run_with, OWN_PRECISION, loaded, samples)
             showing = _compiled(loaded, INSPECTION | PROFILING) if shown and in_own else None
             executed = showing or Engine(loaded, LATENCY | PROFILING)
-            others = _other_threads(graph, context, executed.threads, both=bool(in_own)) if run_float else {}
-            running |= {
-                where: (config, pool.submit(run_with, config, loaded, samples)) for where, config in others.items()
-            }
             cold = [_cold(executed, each) for each in samples[:1] if executed.runs_twice and not each.past]
             made = [executed.outputs(each) for each in samples]
         except (RuntimeRejectedError, DataError) as error:  # the float model was compiled, and ran these samples
             return Answer(Asked(wrong=FAILS.format(error)))
         is_enough = not shown or bool(in_own) or shows_all(graph, context.plan, executed)
         inspected = executed if is_enough else _compiled(loaded, INSPECTION) or executed
+        if not goes_on(inspected):
+            pool.shutdown(cancel_futures=True)
+            return Answer(None, inspected, is_put_off=True)
+        others = _other_threads(graph, context, executed.threads, both=bool(in_own)) if run_float else {}
+        running |= {where: (config, pool.submit(run_with, config, loaded, samples)) for where, config in others.items()}
         try:
             emulated = emulating.result() if emulating else None
             meant = [emulated.outputs(each) for each in samples] if emulated else []

@@ -28,41 +28,59 @@ MOST_FAULTS = 16
 MOST_ROUNDS = 3
 
 
-def checked(attempt: Attempt, calibrated: CalibratedModel) -> Attempt:
+def checked(attempt: Attempt, calibrated: CalibratedModel, *, may_wait: bool = False) -> Attempt:
     """Leaves layers float that make the model wrong on the device or fall back to FP32; adds the result of the check.
 
     The warnings name each of them. Devices that are not in this machine cannot be checked.
 
+    Args:
+        attempt: The model.
+        calibrated: The calibrated model.
+        may_wait: Whether the model need not be compared with what its FakeQuantizes mean if an output is fair: it will
+            change, and be checked again. A poor output may come from a wrong kernel.
+
     Raises:
         InternalError: the model does not compile even with such layers in float.
     """
-    attempt = _right(attempt, calibrated)
+    attempt = _right(attempt, calibrated, may_wait=may_wait)
     for _ in range(MOST_ROUNDS):
         fallen = _without_gain(attempt.context)
         if not fallen:
             break
-        attempt = _right(_left_float(attempt, calibrated, fallen), calibrated)
+        attempt = _right(_left_float(attempt, calibrated, fallen), calibrated, may_wait=may_wait)
     return attempt
 
 
-def _right(attempt: Attempt, calibrated: CalibratedModel) -> Attempt:
+def has_wrong_layers(attempt: Attempt) -> bool:
+    """Whether layers of a checked model were left float because they made it wrong on the device."""
+    return any(reason.startswith(device.FAULTY) for reason in attempt.reverted_to_float.values())
+
+
+def _right(attempt: Attempt, calibrated: CalibratedModel, *, may_wait: bool) -> Attempt:
     """Leaves layers float that make the model wrong on the device."""
-    answer = _asked(attempt, calibrated)
+    answer = _asked(attempt, calibrated, may_wait=may_wait)
     for _ in range(MOST_FAULTS):
         asked = answer.asked
         if not asked or not asked.wrong or (fault := find_fault(attempt, calibrated, asked)) is None:
             break
         attempt = _left_float(attempt, calibrated, [fault])
         answer = _asked(attempt, calibrated)
-    _verify(attempt, answer.executed)
-    attempt.context.check = replace(attempt.context.check, asked=answer.asked)
+    if not answer.executed:
+        _verify(attempt, None)
+    attempt.context.check = replace(attempt.context.check, asked=answer.asked, is_put_off=answer.is_put_off)
     return attempt
 
 
-def _asked(attempt: Attempt, calibrated: CalibratedModel) -> device.Answer:
+def _asked(attempt: Attempt, calibrated: CalibratedModel, *, may_wait: bool = False) -> device.Answer:
+    """Compares the model with the plan, and then with what its FakeQuantizes mean."""
+
+    def goes_on(engine: Engine) -> bool:
+        _verify(attempt, engine)
+        return not may_wait or attempt.margin < 0 or attempt.is_good
+
     if attempt.context.target.device != HERE:
         return device.Answer(None)
-    return device.ask(attempt.graph, attempt.context, calibrated.float_outputs, shown=True)
+    return device.ask(attempt.graph, attempt.context, calibrated.float_outputs, shown=True, goes_on=goes_on)
 
 
 def _verify(attempt: Attempt, engine: Engine | None) -> None:

@@ -36,35 +36,42 @@ class AttachGates(Pass):
                                                  y = Add(float, Multiply(gate, Subtract(y', float)))
 
     The gates are a new input of the model, one number per operation: all 0 give the float model, all 1 the quantized
-    one. A new first output holds the power of each difference, y' - float, then the power of each float output.
+    one. If that is wanted, a new first output holds the power of each difference, y' - float, then the power of each
+    float output; it takes up to a quarter of the time.
 
     Attributes:
         operations: The ids of the operations.
         quantizers: The names of the FakeQuantizes that the gates switch.
         moved: The ids of operations that a FakeQuantize was moved past -> the inputs that it stands on.
         floats: The ids of the other rounded operations, which compute in float.
+        with_powers: Whether there is an output of powers.
     """
 
     operations: tuple[int, ...]
     quantizers: frozenset[str]
     moved: Mapping[int, tuple[int, ...]]
     floats: tuple[int, ...] = ()
+    with_powers: bool = True
 
     name: ClassVar[str] = "attach-gates"
     requires: ClassVar[frozenset[Fact]] = frozenset({Fact.RANGES_SET})
 
     @classmethod
-    def of(cls, operations: Sequence[Node], plan: Plan, floats: Sequence[Node] = ()) -> "AttachGates":
+    def of(
+        cls, operations: Sequence[Node], plan: Plan, floats: Sequence[Node] = (), *, with_powers: bool = True
+    ) -> "AttachGates":
         """The pass for some operations of a model with a plan.
 
         Args:
             operations: The operations.
             plan: The plan.
             floats: The rounded operations that are not among them, if these are not all.
+            with_powers: Whether there is an output of powers.
         """
         moved = {node.id: tuple(port.index for port in ports) for node, ports in plan.moved.items()}
         names = frozenset(site.name for site in plan.sites)
-        return cls(tuple(node.id for node in operations), names, moved, tuple(node.id for node in floats))
+        ids, others = (tuple(node.id for node in some) for some in (operations, floats))
+        return cls(ids, names, moved, others, with_powers)
 
     def run(self, graph: Graph, context: Context) -> int:
         """Attaches all gates, once."""
@@ -73,17 +80,14 @@ class AttachGates(Pass):
             return 0
         first, twins = graph.in_file_order("Result")[0], _Twins(self)
         gates = self._gates(Builder(graph))
-        powers = [
-            power
-            for id_, gate in zip(self.operations, gates, strict=True)
-            for power in _attach(Node(graph, id_), gate, twins)
-        ]
+        pairs = [_attach(Node(graph, id_), gate, twins) for id_, gate in zip(self.operations, gates, strict=True)]
         for id_ in self.floats:
             for port in Node(graph, id_).inputs:
                 port.connect(twins.of(port.source))
-        rows = [*powers[0::2], *powers[1::2]]
-        joined = Builder(graph).concat(rows, axis=0, name=f"{GATES}/powers")
-        Builder(graph, first).result(joined, name=f"{GATES}/powers")
+        if self.with_powers:
+            rows = [_power(Builder(each.node.graph), each) for some in zip(*pairs, strict=True) for each in some]
+            joined = Builder(graph).concat(rows, axis=0, name=f"{GATES}/powers")
+            Builder(graph, first).result(joined, name=f"{GATES}/powers")
         return len(self.operations)
 
     def _gates(self, build: Builder) -> list[OutPort]:
@@ -123,15 +127,15 @@ class _Twins:
         )
 
 
-def _attach(node: Node, gate: OutPort, twins: _Twins) -> list[OutPort]:
-    """Puts a gate behind an operation; returns the powers of the difference and of the float output."""
+def _attach(node: Node, gate: OutPort, twins: _Twins) -> tuple[OutPort, OutPort]:
+    """Puts a gate behind an operation; returns the difference and the float output."""
     build, rounded = Builder(node.graph), node.output()
     readers = rounded.consumers
     exact = twins.clone(node).output()
     difference = build.subtract(rounded, exact, name=f"{GATES}/difference")
     scaled = build.multiply(difference, _converted(build, gate, rounded.element_type), name=f"{GATES}/scaled")
     rounded.redirect(build.add(exact, scaled, name=f"{GATES}/gated"), only=readers)
-    return [_power(build, difference), _power(build, exact)]
+    return difference, exact
 
 
 def _converted(build: Builder, tensor: OutPort, kind: ElementType) -> OutPort:

@@ -41,7 +41,8 @@ class Effect:
         node: Its id.
         name: Its friendly name.
         type: Its op type.
-        own: The signal-to-quantization-noise ratio of its output in dB, for the float model's inputs.
+        own: The signal-to-quantization-noise ratio of its output in dB, for the float model's inputs; NaN if it was not
+            measured.
         outputs: The agreement of the model's outputs if nothing else is rounded; empty if it was not measured, because
             too many others have a larger error of their own.
         share: Its share of the error that all operations together cause at the outputs, from 0 to 1.
@@ -59,7 +60,8 @@ class Effect:
     def reason(self) -> str:
         """Why the operation is worth its time in float; begins with `ROUNDING`."""
         share = f"{self.share:.0%}" if self.share >= _SMALL else "less than 1%"
-        return f"{ROUNDING} {share} of the outputs' error ({self.own:.1f} dB of its own)"
+        own = "" if math.isnan(self.own) else f" ({self.own:.1f} dB of its own)"
+        return f"{ROUNDING} {share} of the outputs' error{own}"
 
     @property
     def worst(self) -> float:
@@ -76,10 +78,12 @@ class GatedModel:
         context: The context with its plan and outputs.
         samples: The samples to run it on; one or more.
         floats: Other rounded operations, which compute in float here.
+        with_own: Whether the operations' own ratios are measured.
 
     Attributes:
         operations: The operations.
-        own: For each of them, the signal-to-quantization-noise ratio of its output in dB, for the float model's inputs.
+        own: For each of them, the signal-to-quantization-noise ratio of its output in dB, for the float model's inputs;
+            NaN if it was not measured.
     """
 
     def __init__(
@@ -89,11 +93,13 @@ class GatedModel:
         context: Context,
         samples: Sequence[ValidationSample],
         floats: Sequence[Node] = (),
+        *,
+        with_own: bool = True,
     ) -> None:
         self.operations, self._context, self._samples = operations, context, samples
-        AttachGates.of(operations, context.plan, floats).run(gated, context)
-        self._engine = Engine(gated, EMULATION)
-        self.own, self._references = _float_run(self._engine, len(operations), samples)
+        AttachGates.of(operations, context.plan, floats, with_powers=with_own).run(gated, context)
+        self._engine, self._first = Engine(gated, EMULATION), int(with_own)
+        self.own, self._references = self._float_run()
 
     @classmethod
     def of(
@@ -102,6 +108,8 @@ class GatedModel:
         context: Context,
         samples: Sequence[ValidationSample],
         only: Collection[tuple[Scope, int]] | None = None,
+        *,
+        with_own: bool = True,
     ) -> Self | None:
         """The model of a graph, which stays unchanged; None without samples, or if no compared output is rounded.
 
@@ -111,6 +119,7 @@ class GatedModel:
             samples: The samples to run it on.
             only: The operations that can be rounded; the others compute in float, and cost neither memory nor time.
                 None: all.
+            with_own: Whether the operations' own ratios are measured.
         """
         if not samples or not (rounded := rounded_operations(graph, context.plan)):
             return None
@@ -119,7 +128,7 @@ class GatedModel:
         known = [node for node in rounded if gated.has(node.id)]  # others lead to outputs that are not compared
         operations = [node for node in known if only is None or (node.graph.scope, node.id) in only]
         floats = [node for node in known if node not in operations]
-        return cls(gated, operations, context, samples, floats) if operations else None
+        return cls(gated, operations, context, samples, floats, with_own=with_own) if operations else None
 
     @property
     def suspects(self) -> list[int]:
@@ -139,7 +148,7 @@ class GatedModel:
         waiting: list[list[Array]] = []
 
         def take(_: PreparedSample, outputs: list[Array]) -> None:
-            waiting.append([output.copy() for output in outputs[1:]])
+            waiting.append([output.copy() for output in outputs[self._first :]])
             if len(waiting) == len(self._samples):
                 found.append(tuple(agreements(self._context.outputs, self._references, waiting)))
                 waiting.clear()
@@ -148,6 +157,21 @@ class GatedModel:
         count = len(self.operations)
         self._engine.run((each for group in groups for each in _switched(self._samples, count, group)), take)
         return found
+
+    def _float_run(self) -> tuple[list[float], list[list[Array]]]:
+        """The operations' own ratios in dB, and the float model's outputs."""
+        count = len(self.operations)
+        powers = np.zeros(2 * count, np.float64)
+        references: list[list[Array]] = []
+
+        def take(_: PreparedSample, outputs: list[Array]) -> None:
+            if self._first:
+                np.add(powers, outputs[0], out=powers)
+            references.append([output.copy() for output in outputs[self._first :]])
+
+        self._engine.run(_switched(self._samples, count, ()), take)
+        pairs = zip(powers[:count], powers[count:], strict=True)
+        return [_decibels(signal, noise) if self._first else math.nan for noise, signal in pairs], references
 
 
 def measure_effects(
@@ -213,21 +237,6 @@ def _switched(samples: Iterable[ValidationSample], count: int, opened: Collectio
     gates = np.zeros(count, np.float32)
     gates[list(opened)] = 1
     return fed_otherwise(samples, lambda feed: feed | {GATES: gates})
-
-
-def _float_run(
-    engine: Engine, count: int, samples: Sequence[ValidationSample]
-) -> tuple[list[float], list[list[Array]]]:
-    """The operations' own ratios in dB, and the float model's outputs."""
-    powers = np.zeros(2 * count, np.float64)
-    references: list[list[Array]] = []
-
-    def take(_: PreparedSample, outputs: list[Array]) -> None:
-        np.add(powers, outputs[0], out=powers)
-        references.append([output.copy() for output in outputs[1:]])
-
-    engine.run(_switched(samples, count, ()), take)
-    return [_decibels(signal, noise) for noise, signal in zip(powers[:count], powers[count:], strict=True)], references
 
 
 def _decibels(signal: float, noise: float) -> float:

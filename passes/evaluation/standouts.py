@@ -16,7 +16,7 @@ from .sensitivity import Effect, GatedModel, effect_of, error_of, ranked
 
 
 def standouts(
-    graph: Graph, context: Context, samples: Sequence[ValidationSample], inferences: int, least: float
+    graph: Graph, context: Context, samples: Sequence[ValidationSample], runs: int, least: float
 ) -> list[Effect]:
     """The operations that cause at least a given share of the error, the most sensitive first.
 
@@ -24,13 +24,13 @@ def standouts(
         graph: A model with FakeQuantizes that have their ranges; stays unchanged.
         context: The context with its plan and outputs.
         samples: The samples to run it on.
-        inferences: The most inferences to run.
+        runs: The most groups to measure.
         least: The least share of the error of all operations together, from 0 to 1.
 
     Returns:
-        Their effects if nothing else is rounded. Some are missing if the search ended early for lack of inferences.
+        Their effects if nothing else is rounded. Some are missing if the search ended early for lack of runs.
     """
-    if (model := GatedModel.of(graph, context, samples)) is None:
+    if (model := GatedModel.of(graph, context, samples, with_own=False)) is None:
         return []
     outputs: dict[int, tuple[Agreement, ...]] = {}
 
@@ -39,7 +39,7 @@ def standouts(
         outputs.update((group[0], each) for group, each in zip(groups, found, strict=True) if len(group) == 1)
         return [error_of(each) for each in found]
 
-    total, shares = heaviest(model.suspects, errors, inferences // len(samples), least)
+    total, shares = heaviest(range(len(model.operations)), errors, runs, least)
     found = [effect_of(model, index, context, outputs[index], error / total) for index, error in shares.items()]
     return ranked(found)
 
@@ -50,7 +50,7 @@ def heaviest(
     """The members of a set that cause at least a given share of its error.
 
     Args:
-        order: The members; those that are likely to cause much of the error first.
+        order: The members.
         errors: Measures the error of each of several groups.
         runs: The most groups to measure.
         least: The least share of the whole set's error.

@@ -80,6 +80,7 @@ class Check:
         failure: Why the runtime does not compile the model; empty if it does.
         asked: Whether the device computes what the FakeQuantizes mean; None if it was not checked: the device is not in
             this machine, or there are no samples.
+        is_put_off: Whether it was not checked because the model may change first.
         hardest: The numbers of the held-out samples with the largest errors -> the model's outputs on them, then its
             taps.
     """
@@ -88,6 +89,7 @@ class Check:
     outputs: tuple[Agreement, ...] | None = None
     failure: str = ""
     asked: Asked | None = None
+    is_put_off: bool = False
     hardest: Mapping[int, Sequence[Array]] = field(
         default_factory=dict[int, Sequence[Array]], compare=False, repr=False
     )

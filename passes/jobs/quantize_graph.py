@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...ir import Graph
 from ...targets import Target
 from ..accuracy.guard import GuardResult, guard
-from ..accuracy.kernel_mismatch import checked
+from ..accuracy.kernel_mismatch import checked, has_wrong_layers
 from ..accuracy.requantize import Attempt, CalibratedModel
 from ..analysis.data_findings import expected_inputs, find_about_data
 from ..analysis.outputs import OutputKind
@@ -82,7 +82,15 @@ def quantize_graph(
         judge = wanted.judge(graph, target, config, progress) if wanted and wanted.metrics else None
     with stages.stage("check"):
         results, first, calibrated = quantize_once(
-            graph, data, target, config, measuring=measuring, passes=passes, instruments=instruments, progress=progress
+            graph,
+            data,
+            target,
+            config,
+            measuring=measuring,
+            passes=passes,
+            instruments=instruments,
+            progress=progress,
+            may_wait=judge is None and bool(config.guard_aim),
         )
     stages.add("check", -sum(each.seconds for each in results.values()))
     _log_check(first)
@@ -92,14 +100,13 @@ def quantize_graph(
 
         with stages.stage("metrics"):
             attempt, kept = keep_accuracy(first, calibrated, judge)
+        if attempt is not first:
+            with stages.stage("check"):
+                attempt = checked(attempt, calibrated)
         guarded = GuardResult(attempt)
     elif config.guard_aim:
-        with stages.stage("guard"):
-            guarded = guard(first, calibrated)
+        guarded = _guarded(first, calibrated, stages)
     attempt = guarded.attempt
-    if attempt is not first:
-        with stages.stage("check"):
-            attempt = checked(attempt, calibrated)
     with stages.stage("tuning"):
         attempt, tuned = tuner.tuned(attempt, calibrated) if tuner else (attempt, None)
     guarded = replace(guarded, attempt=attempt)
@@ -132,6 +139,28 @@ def quantize_graph(
     worst = report.worst_output
     _log.info("verdict: %s%s", report.verdict or "not checked", f" at output '{worst.name}'" if worst else "")
     return attempt.graph, replace(report, close_ups=close_ups, detail=detail, seconds=stages.total, stages=stages.spent)
+
+
+def _guarded(first: Attempt, calibrated: CalibratedModel, stages: Stages) -> GuardResult:
+    """What the guard finds, checked.
+
+    The check of a fair model was put off. If it finds a layer that the device computes wrongly, the guard took its
+    error for one of rounding, and begins again without it.
+    """
+    warnings = [*calibrated.warnings]
+    with stages.stage("guard"):
+        result = guard(first, calibrated)
+    is_put_off = first.context.check.is_put_off
+    if result.attempt is first and not is_put_off:
+        return result
+    with stages.stage("check"):
+        attempt = checked(result.attempt, calibrated)
+    if not (is_put_off and has_wrong_layers(attempt)):
+        return replace(result, attempt=attempt)
+    calibrated.warnings[:] = warnings
+    with stages.stage("check"):
+        first = checked(first, calibrated)
+    return _guarded(first, calibrated, stages)
 
 
 def _begin_tuning(

@@ -39,10 +39,11 @@ def quantize_once(
     passes: Sequence[Pass] | None = None,
     instruments: "Sequence[Instrument]" = (),
     progress: Progress = no_progress,
+    may_wait: bool = False,
 ) -> tuple[Results, Attempt, CalibratedModel]:
     """Quantizes a graph in place, as the options say, and checks the result on the runtime.
 
-    Args: as those of `quantize_graph`.
+    Args: as those of `quantize_graph`; for `may_wait` see `checked`.
 
     Returns:
         The results of each pass, the quantized model, and the calibrated model, from which others can be made.
@@ -69,7 +70,7 @@ def quantize_once(
     if not context.plan.sites:  # no sample reached a planned layer
         raise _nothing(context)
     progress("checking the result", 0, None)
-    return results, checked(Attempt(graph, context, config, {}), calibrated), calibrated
+    return results, checked(Attempt(graph, context, config, {}), calibrated, may_wait=may_wait), calibrated
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,12 @@ from irquant.passes.analysis.outputs import Output, OutputKind, Outputs
 from irquant.passes.analysis.picked_by import PickedBy
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.runtime.convert import from_runtime
-from irquant.passes.runtime.core import THREADS, cores, own_precision
+from irquant.passes.runtime.core import THREADS, own_precision
 from irquant.passes.runtime.emulation import quantize_by_tensor
 from irquant.passes.runtime.engine import Engine
+from irquant.passes.runtime.loaded import Loaded
 from irquant.passes.runtime.modes import (
+    ALL_THREADS,
     EMULATION,
     INSPECTION,
     LATENCY,
@@ -52,13 +54,27 @@ def careless() -> Target:
     return load_target("cpu").model_copy(update={"rules": rules})
 
 
-@pytest.mark.skipif(own_precision() == "f32", reason="this device computes in f32 if nobody asks for another precision")
-def test_what_is_wrong_in_bf16_alone_is_left_float() -> None:
+def spoilt_with(config: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on, a model with FakeQuantizes gives zeros with these properties."""
+    run = device.run_with
+
+    def run_with(given: dict[str, str], model: Loaded, samples: Sequence[ValidationSample]) -> device.Run:
+        found, failure = run(given, model, samples)
+        is_rounded = any(node.get_type_name() == "FakeQuantize" for node in model.model.get_ops())
+        is_spoilt = given == config and is_rounded
+        return ([[np.zeros_like(each) for each in outputs] for outputs in found] if is_spoilt else found), failure
+
+    monkeypatch.setattr(device, "run_with", run_with)
+
+
+def test_what_is_wrong_in_bf16_alone_is_left_float(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "own_precision", lambda: "bf16")
+    spoilt_with(OWN_PRECISION, monkeypatch)
     model, samples = learned_queries()
     graph, report = quantize_graph(from_runtime(model), samples, careless(), QuantizationConfig(guard=False))
-    assert [each.rpartition(": ")[2] for each in beside_data(report)] == [
-        f"{device.OTHERWISE}, {device.IN_OWN_PRECISION.format(own_precision())}"
-    ]
+    assert {each.rpartition(": ")[2] for each in beside_data(report)} == {
+        f"{device.OTHERWISE}, {device.IN_OWN_PRECISION.format('bf16')}"
+    }
     assert not graph.in_file_order("FakeQuantize")
 
 
@@ -169,13 +185,14 @@ def test_nobody_asks_twice_where_that_precision_is_f32(monkeypatch: pytest.Monke
     assert beside_data(report) == ()
 
 
-@pytest.mark.skipif(own_precision() == "f32" or cores() == 1, reason="right with one thread and with all")
 def test_fewer_threads_than_cores_are_no_excuse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "own_precision", lambda: "f32")
     monkeypatch.setenv(THREADS, "1")
+    monkeypatch.setattr(device, "cores", lambda: 2)
+    spoilt_with(ALL_THREADS, monkeypatch)
     model, samples = learned_queries()
     _, report = quantize_graph(from_runtime(model), samples, careless(), QuantizationConfig(guard=False))
-    assert [warning.rpartition(", ")[2] for warning in beside_data(report)] == ["with all threads"]
+    assert {warning.rpartition(", ")[2] for warning in beside_data(report)} == {"with all threads"}
 
 
 def test_a_model_that_is_wrong_only_where_all_layers_are_shown_is_right(monkeypatch: pytest.MonkeyPatch) -> None:

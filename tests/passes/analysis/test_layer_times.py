@@ -263,8 +263,8 @@ def reported(monkeypatch: pytest.MonkeyPatch, found: Latencies, *, slow: bool, s
     """A run that finds what is given, perhaps of a model with other sizes."""
     ask = device.ask
 
-    def asked(graph: Graph, context: Context, floats: device.RunFloat, *, shown: bool) -> device.Answer:
-        answer = ask(graph, context, floats, shown=shown)
+    def asked(graph: Graph, context: Context, floats: device.RunFloat, **options: Any) -> device.Answer:
+        answer = ask(graph, context, floats, **options)
         return replace(answer, asked=replace(answer.asked or Asked(), looks_slow=slow))
 
     monkeypatch.setattr(device, "ask", asked)
