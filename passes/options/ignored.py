@@ -158,6 +158,8 @@ class Ignored(Strict):
 
     def hits(self, graph: Graph) -> "Hits":
         """The nodes that each rule matches in a model and its bodies."""
+        if not (self.scope or self.operations or self.skip_model):
+            return Hits({}, {}, (), {})
         names = {
             node: f"{prefix}{node.name}"
             for prefix, each in graph.walk_named()

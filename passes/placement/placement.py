@@ -62,7 +62,8 @@ def plan_placement(
         returned: What goes back to float besides, by body and id -> why.
     """
     hits = (ignored or Ignored()).hits(graph)
-    kept = stays_float(graph, target, hits)
+    analysed = [each for each in graph.walk() if _wants_ints(each, target)]
+    kept = stays_float(graph, analysed, target, hits)
     kept |= {Node(graph.body_at(scope), id_): reason for (scope, id_), reason in (returned or {}).items()}
     shut = _shut_bodies(graph, target, kept)
     sites: list[Site] = []
@@ -76,6 +77,8 @@ def plan_placement(
         names |= {node: f"{prefix}{node.name}" for node in layers}
         if reason := shut.get(each.scope):
             decisions |= dict.fromkeys(layers, Decision(int8=False, reason=reason))
+            continue
+        if each not in analysed:
             continue
         while True:
             analysis = _Analysis(each, target, kept, {site.name for site in sites})
@@ -92,6 +95,18 @@ def plan_placement(
     warnings = tuple(hits.warnings({*decisions, *spared}))
     return Plan(
         tuple(sites), decisions, names, moved, frozenset(tied), kept=spared, attention=attention, warnings=warnings
+    )
+
+
+def _wants_ints(graph: Graph, target: Target) -> bool:
+    """Whether a graph, without its bodies, has a layer, or an operation that wants 8 bits whatever reads it.
+
+    In others, there is nothing to pass on. Loops around the boxes of a detector have thousands of such operations.
+    """
+    types = {op for rule in target.rules if rule.inputs and not rule.requantizes for op in rule.op}
+    return any(
+        node.type in LAYER_TYPES or ((rule := target.rule(node)) is not None and not rule.requantizes)
+        for node in graph.in_file_order(*types, *LAYER_TYPES)
     )
 
 

@@ -1,6 +1,6 @@
 """Nodes that stay float although a rule of the target fits: patterns, caches, detector heads, ignored nodes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ...ir import Graph, Node
 from ...targets import FloatPattern, Step, Target
@@ -14,16 +14,23 @@ from ..options.ignored import Hits
 _PATHS = f"more than {MOST_PATHS} paths lead to it, and the runtime's int8 transformations would follow each"
 
 
-def stays_float(graph: Graph, target: Target, ignored: Hits) -> dict[Node, str]:
-    """The nodes that stay float, each with its reason."""
+def stays_float(graph: Graph, analysed: Sequence[Graph], target: Target, ignored: Hits) -> dict[Node, str]:
+    """The nodes that stay float, each with its reason.
+
+    Args:
+        graph: The model.
+        analysed: The model and those of its bodies in which something may be quantized.
+        target: The device.
+        ignored: What the user's rules match.
+    """
     reasons: dict[Node, str] = {}
     for pattern in target.stays_float:
-        for start in (node for each in graph.walk() for node in each.nodes(*pattern.chain[0].op)):
+        for start in (node for each in analysed for node in each.nodes(*pattern.chain[0].op)):
             for chain in _chains(pattern, 0, start):
                 kept = (node for node, step in chain if step.stays_float)
                 reasons |= dict.fromkeys(kept, pattern.because)
     reasons |= {each.layer: each.reason for each in compressed_weights(graph)}
-    for each in graph.walk():
+    for each in analysed:
         reasons |= dict.fromkeys(behind_many_paths(each, lambda node: target.rule(node) is not None), _PATHS)
         reasons |= _whole_attention(each, target)
         reasons |= dict.fromkeys([*attention_over_caches(each), *joins_of_caches(each)], GROWS)

@@ -40,7 +40,8 @@ def joined(x: Any, scale: Any = PIXELS, axis: int = 2) -> Any:
 
 
 def test_boxes_in_pixels_beside_scores_are_mixed(graph_of: GraphOf) -> None:
-    found = stays_float(graph_of(yolo()), load_target("cpu"), Ignored().hits(graph_of(yolo())))
+    graph = graph_of(yolo())
+    found = stays_float(graph, [graph], load_target("cpu"), Ignored().hits(graph))
     reasons = {node.name: reason for node, reason in found.items()}
     assert reasons["joined"].startswith("it joins scores from 0 to 1 with values that constants scale by ")
     assert reasons["joined"].endswith(": one range leaves scores no levels")
