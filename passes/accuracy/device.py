@@ -58,9 +58,9 @@ Run = tuple[Sequence[_Tensors], str]
 RunFloat = Callable[[dict[str, str]], Run]
 #: The reason for a layer that makes a model wrong, and where it does so if it is right in f32 with all threads.
 OTHERWISE = "the device computes it otherwise than its FakeQuantizes say"
-FAILS = "with it in int8, the runtime fails: {}"
+FAILS = "with it in int8, the runtime fails"
 #: How the reasons begin for layers that the check leaves float.
-FAULTY = (OTHERWISE, "with it in int8, the runtime fails")
+FAULTY = (OTHERWISE, FAILS)
 IN_OWN_PRECISION, WITH_ALL_THREADS = "in {}, its own precision", "with all threads"
 WITH_ONE_THREAD, WITH_ONE_THREAD_F32 = "with one thread", "with one thread, in f32"
 #: The most that the device's error may be, as a multiple of the expected error: kernels round ties differently, and a
@@ -145,7 +145,7 @@ def ask(
             cold = [_cold(executed, each) for each in samples[:1] if executed.runs_twice and not each.past]
             made = [executed.outputs(each) for each in samples]
         except (RuntimeRejectedError, DataError) as error:  # the float model was compiled, and ran these samples
-            return Answer(Asked(wrong=FAILS.format(error)))
+            return Answer(Asked(wrong=f"{FAILS}: {error}"))
         is_enough = not shown or bool(in_own) or shows_all(graph, context.plan, executed)
         inspected = executed if is_enough else _compiled(loaded, INSPECTION) or executed
         if not goes_on(inspected):
@@ -163,7 +163,7 @@ def ask(
     found = compared(context.outputs, samples, meant, made)
     if found.wrong and showing:  # users do not run it like this: what it merges otherwise may be wrong alone
         plain, failure = run_with(LATENCY, loaded, samples)
-        found = Asked(wrong=FAILS.format(failure)) if failure else compared(context.outputs, samples, meant, plain)
+        found = Asked(wrong=f"{FAILS}: {failure}") if failure else compared(context.outputs, samples, meant, plain)
     for where, (config, run) in running.items():
         if run_float and not found.wrong:
             wrong, lost = _wrong_in(where, run.result(), partial(run_float, config), context.outputs, samples, meant)
@@ -251,7 +251,7 @@ def _wrong_in(
     if fails_too:
         return "", {}
     if failure:
-        return f"with it in int8, the runtime fails {where}: {failure}", {}
+        return f"{FAILS} {where}: {failure}", {}
     wrong = f"{OTHERWISE}, {where}" if compared(outputs, samples, meant, made, blurred).wrong else ""
     references = [each.outputs for each in samples]
     ratios = {
@@ -272,12 +272,12 @@ def run_with(config: dict[str, str], model: Graph | Loaded, samples: Sequence[Va
         return [], str(error)
 
 
-def enough(samples: Sequence[ValidationSample]) -> Sequence[ValidationSample]:
+def enough(samples: Sequence[ValidationSample], fewest: int = PROBES) -> Sequence[ValidationSample]:
     """The first few samples, or more of them if some outputs have few numbers."""
     given = np.zeros(len(samples[0].outputs) if samples else 0)
     for count, sample in enumerate(samples, 1):
         given += [each.size for each in sample.outputs]
-        if count >= PROBES and (given >= ENOUGH).all():
+        if count >= fewest and (given >= ENOUGH).all():
             return samples[:count]
     return samples
 

@@ -11,6 +11,7 @@ from ..evaluation.fake_quant_switch import rounded_operations
 from ..evaluation.sensitivity import Effect, share_of_the_rest
 from ..evaluation.standouts import standouts
 from ..placement.plan import Plan
+from .device import enough
 from .requantize import Attempt, CalibratedModel, Key
 
 #: The least gain in dB for each percent of the model's time, and the most percent that may be spent.
@@ -21,8 +22,8 @@ LEAST_SHARE = 0.2
 DOMINANT = 0.5
 #: The most groups of operations that are measured: each is an inference of a model that holds each operation twice,
 #: with its FakeQuantizes computed in float. Of eleven pretrained networks, an operation with half of the error on two
-#: samples had two fifths or more on each of the first four; two samples are for small outputs.
-_RUNS, _ENOUGH_NUMBERS = 32, 64
+#: samples had two fifths or more on each of the first four: one sample is enough, two are for small outputs.
+_RUNS, _MOST_SAMPLES = 32, 2
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,8 @@ def find_standouts(attempt: Attempt, calibrated: CalibratedModel, known: Sequenc
         found = _of_what_is_left(known, attempt.reverted_to_float)
     else:
         graph, context = calibrated.rounded(attempt.config, attempt.reverted_to_float, hiding=False)
-        samples = context.calibration.some(2)
-        is_enough = all(each.size >= _ENOUGH_NUMBERS for sample in samples[:1] for each in sample.outputs)
-        found = standouts(graph, context, samples[:1] if is_enough else samples, _RUNS, LEAST_SHARE)
+        samples = enough(context.calibration.some(_MOST_SAMPLES), fewest=1)
+        found = standouts(graph, context, samples, _RUNS, LEAST_SHARE)
     found = [each for each in found if (each.scope, each.node) in percents]
     return Standouts(found, percents) if found else None
 

@@ -72,9 +72,9 @@ def test_what_is_wrong_in_bf16_alone_is_left_float(monkeypatch: pytest.MonkeyPat
     spoilt_with(OWN_PRECISION, monkeypatch)
     model, samples = learned_queries()
     graph, report = quantize_graph(from_runtime(model), samples, careless(), QuantizationConfig(guard=False))
-    assert {each.rpartition(": ")[2] for each in beside_data(report)} == {
+    assert [each.rpartition(": ")[2] for each in beside_data(report)] == [
         f"{device.OTHERWISE}, {device.IN_OWN_PRECISION.format('bf16')}"
-    }
+    ]
     assert not graph.in_file_order("FakeQuantize")
 
 
@@ -192,7 +192,7 @@ def test_fewer_threads_than_cores_are_no_excuse(monkeypatch: pytest.MonkeyPatch)
     spoilt_with(ALL_THREADS, monkeypatch)
     model, samples = learned_queries()
     _, report = quantize_graph(from_runtime(model), samples, careless(), QuantizationConfig(guard=False))
-    assert {warning.rpartition(", ")[2] for warning in beside_data(report)} == {"with all threads"}
+    assert [warning.rpartition(", ")[2] for warning in beside_data(report)] == ["with all threads"]
 
 
 def test_a_model_that_is_wrong_only_where_all_layers_are_shown_is_right(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,6 +120,25 @@ def test_sensitivities_that_are_known_are_not_measured_again(monkeypatch: pytest
     assert find_standouts(first, calibrated, [other]) is None
 
 
+@pytest.mark.parametrize(("enough", "expected"), [(10, 1), (11, 2)])
+def test_one_sample_is_enough_if_it_gives_enough_numbers(
+    enough: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network has ten logits."""
+    data, taken = pictures(3), list[int]()
+    graph = from_runtime(network(3, is_spoilt=True)[0])
+    _, first, calibrated = quantize_once(graph, data, load_target("cpu"), QuantizationConfig())
+
+    def recorded(graph: Any, context: Any, samples: list[Any], *_: Any) -> list[Effect]:
+        taken.append(len(samples))
+        return []
+
+    monkeypatch.setattr("irquant.passes.accuracy.device.ENOUGH", enough)
+    monkeypatch.setattr("irquant.passes.accuracy.knee.standouts", recorded)
+    assert find_standouts(first, calibrated) is None
+    assert taken == [expected]
+
+
 def test_shares_are_those_of_what_is_left_in_int8() -> None:
     data = pictures(3, count=9)
     graph = from_runtime(network(3, is_spoilt=True)[0])
