@@ -20,6 +20,7 @@ uses the model that shows all its layers, which is needed anyway.
 
 import math
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -91,8 +92,8 @@ WARM_UP = (
 _MERGED_RANK = 2
 #: The plugin merges an attention of fewer matrices only with few threads (`needed_num_of_threads` in its source).
 _FEW_MATRICES = 12
-#: The number of inferences of each model that are profiled.
-LOOKS = 3
+#: The number of inferences of each model that are profiled, and the seconds after which there are no more.
+LOOKS, LONG = 3, 0.03
 
 
 @dataclass(frozen=True)
@@ -292,9 +293,11 @@ def _compiled(model: Loaded, config: dict[str, str]) -> Engine | None:
 
 def _profile(engine: Engine, samples: Sequence[ValidationSample]) -> Profile:
     """The profile of a few inferences of the last sample, for which the engine is warmed up."""
-    mark = engine.mark()
+    mark, start = engine.mark(), time.perf_counter()
     for _ in range(LOOKS):
         engine.outputs(samples[-1])
+        if time.perf_counter() - start > LONG:
+            break
     return engine.profile(mark)
 
 

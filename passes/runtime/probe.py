@@ -1,15 +1,19 @@
 """What the runtime says of a graph: whether it compiles, which sizes it infers, what it computes without inputs."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import openvino as ov
 
-from ...ir import Array, Graph
+from ...ir import Array, Builder, Graph, Node
 from .core import RuntimeRejectedError
 from .engine import Engine
 from .loaded import Loaded
 from .modes import LATENCY
+
+#: Constants of these types may be inputs of a model to evaluate, from this size on.
+_ARRAYS, LARGE = ("f16", "f32"), 4096
 
 
 def is_accepted(graph: Graph) -> bool:
@@ -49,7 +53,21 @@ def takes_one_sample(graph: Graph, shapes: Mapping[int, Sequence[int]]) -> bool:
 
 
 def evaluate(graph: Graph) -> list[Array]:
-    """The outputs of a model without inputs; bf16 as f32."""
+    """The outputs of a model without inputs, which is consumed; bf16 as f32.
+
+    Large constants become inputs: kernels compute what reads them. Without inputs, the runtime folds the model with its
+    reference code, in which to resize a table of positions takes seconds.
+    """
+    build, feed = Builder(graph), dict[str, Array]()
+    for number, node in enumerate(each for each in graph.in_file_order("Const") if _is_large(each)):
+        name, tensor = f"irquant/constant_{number}", node.output()
+        feed[name] = node.array
+        node.replace_with(build.parameter(tensor.element_type, tensor.shape, name=name))
     engine = Engine(graph, LATENCY)
-    engine.infer({})
+    engine.infer(feed)
     return engine.results()
+
+
+def _is_large(constant: Node) -> bool:
+    tensor = constant.output()
+    return tensor.element_type.name in _ARRAYS and math.prod(tensor.shape) >= LARGE

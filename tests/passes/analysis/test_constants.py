@@ -152,3 +152,17 @@ def test_weights_of_a_layer_whose_shape_alone_is_read_are_computed() -> None:
     Normalize().run(graph, Context(load_target("cpu")))
     verify(graph)
     np.testing.assert_allclose(graph.node("layer").source(1).node.array, np.full((5, 3, 1, 1), np.exp(2)), rtol=1e-6)
+
+
+def test_large_constants_are_not_mixed_up_and_the_graph_keeps_them() -> None:
+    tables = [np.random.default_rng(seed).normal(size=(8, 32, 32)).astype(np.float32) for seed in range(2)]
+    one, other = (op.constant(each) for each in tables)
+    half = op.convert(op.constant(tables[0].astype(np.float16)), "f32")
+    result = op.multiply(op.subtract(op.constant(tables[1]), half), op.divide(one, other))
+    data = op.parameter([8, 32, 32], np.float32)
+    graph = from_runtime(ov.Model([op.add(data, result)], [data]))
+    before = len(graph)
+    (found,) = values_of([graph.node(result.get_friendly_name()).output()])
+    expected = (tables[1] - tables[0].astype(np.float16)) * (tables[0] / tables[1])
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert len(graph) == before
