@@ -38,7 +38,8 @@ def _percent(node: Node, context: Context) -> float:
 
 def _reads_slow_zero_point(node: Node, context: Context) -> bool:
     sites = [site for site in context.plan.feeding(node.input(DATA_PORT)) if site.spec.slow_zero_point]
-    return any(_has_zero_point(node.graph.node(site.name)) for site in sites)
+    found = [node.graph.node(site.name) for site in sites]
+    return any(_has_zero_point(each) for each in found if each.type == "FakeQuantize")  # constants are stored as codes
 
 
 def _has_zero_point(fake_quantize: Node) -> bool:

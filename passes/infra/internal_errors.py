@@ -2,7 +2,8 @@
 
 import platform
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from numbers import Integral
 from pathlib import Path
@@ -61,6 +62,23 @@ def _blaming(pass_: Pass) -> type[PipelineError] | type[InternalError]:
     """The class of the error: internal for irquant's passes, not for the user's own."""
     is_ours = type(pass_).__module__.partition(".")[0] == __name__.partition(".")[0]
     return InternalError if is_ours else PipelineError
+
+
+@contextmanager
+def own_work() -> Generator[None]:
+    """Around work of irquant that is no pass: a wrong use of a graph there is no mistake of the user.
+
+    The reader has checked the model. Passes tell their failures themselves.
+
+    Raises:
+        InternalError: instead of an `IRError`, which is chained.
+    """
+    try:
+        yield
+    except IRError as error:
+        if type(error) is not IRError:
+            raise
+        raise InternalError(described(error), node=blamed_node(error)) from error
 
 
 def is_internal(error: Exception) -> bool:

@@ -14,6 +14,7 @@ from ..analysis.data_findings import expected_inputs, find_about_data
 from ..analysis.outputs import OutputKind
 from ..files.provenance import record_provenance
 from ..infra.base import Pass
+from ..infra.internal_errors import own_work
 from ..infra.progress import Progress, no_progress
 from ..options.config import QuantizationConfig
 from ..reporting.detail import Detail
@@ -107,7 +108,7 @@ def quantize_graph(
     elif config.guard_aim:
         guarded = _guarded(first, calibrated, stages)
     attempt = guarded.attempt
-    with stages.stage("tuning"):
+    with stages.stage("tuning"), own_work():
         attempt, tuned = tuner.tuned(attempt, calibrated) if tuner else (attempt, None)
     guarded = replace(guarded, attempt=attempt)
     if instruments and attempt is not first:  # instruments have to see the passes that gave the result
@@ -141,6 +142,7 @@ def quantize_graph(
     return attempt.graph, replace(report, close_ups=close_ups, detail=detail, seconds=stages.total, stages=stages.spent)
 
 
+@own_work()
 def _guarded(first: Attempt, calibrated: CalibratedModel, stages: Stages) -> GuardResult:
     """What the guard finds, checked.
 

@@ -57,6 +57,24 @@ def test_padding_convolutions_take_time_for_zero_points_of_numbers_of_both_signs
     assert 15 < percent(network(leaky)) < 20  # all of the time but that of the first layer, whose channels are too few
 
 
+def joined_with_a_constant() -> ov.Model:
+    """Two padding convolutions; the second one reads a constant and numbers of both signs, which share a range."""
+    rng = np.random.default_rng(1)
+    x, one = op.parameter([1, 32, 24, 24], np.float32, name="x"), [1, 1]
+    first = op.convolution(x, rng.normal(size=(64, 32, 3, 3)).astype(np.float32) / 17, one, one, one, one)
+    joined = op.concat([rng.uniform(size=(1, 32, 24, 24)).astype(np.float32), leaky(first)], 1)
+    second = op.convolution(joined, rng.normal(size=(64, 96, 3, 3)).astype(np.float32) / 29, one, one, one, one)
+    return ov.Model([op.result(op.reduce_mean(second, np.array([2, 3]), keep_dims=False))], [x])
+
+
+def test_constants_that_a_layer_reads_beside_activations_are_no_obstacle() -> None:
+    samples = [RNG.normal(size=(1, 32, 24, 24)).astype(np.float32) for _ in range(16)]
+    _, first, _ = quantize_once(
+        from_runtime(joined_with_a_constant()), samples, load_target("cpu"), QuantizationConfig()
+    )
+    assert percent_of_zero_points(first) > 10
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "target"),

@@ -1,13 +1,15 @@
-"""When a model is compared with what its FakeQuantizes mean: a fair one after the guard, others before it."""
+"""When a model is compared with what its FakeQuantizes mean, and whose fault it is if the guard fails."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from irquant.passes import QuantizationConfig, Report
+from irquant.ir import IRError
+from irquant.passes import InternalError, QuantizationConfig, Report
 from irquant.passes.accuracy import device
-from irquant.passes.accuracy.guard import guard
+from irquant.passes.accuracy.guard import GuardResult, guard
+from irquant.passes.accuracy.requantize import Attempt, CalibratedModel
 from irquant.passes.jobs.quantize_graph import quantize_graph
 from irquant.passes.runtime.convert import from_runtime
 from irquant.passes.runtime.loaded import Loaded
@@ -83,3 +85,15 @@ def test_the_guard_begins_again_if_an_error_that_it_saw_was_no_rounding(
     reasons = {layer.name: layer.decision.reason for layer in report.layers if not layer.decision.int8}
     assert reasons["conv0"] == WRONG
     assert sum("'conv0' is left float" in each for each in report.warnings) == 1
+
+
+def test_what_the_guard_does_wrong_to_a_graph_is_no_mistake_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(first: Attempt, _: CalibratedModel) -> GuardResult:
+        node = next(first.graph.nodes("Convolution"))
+        raise AssertionError(node.source(9))
+
+    monkeypatch.setattr("irquant.passes.jobs.quantize_graph.guard", failing)
+    with pytest.raises(InternalError, match=r"irquant failed at Convolution .*: no input 9") as caught:
+        quantized(4)
+    assert isinstance(caught.value.__cause__, IRError)
+    assert caught.value.layer
