@@ -475,6 +475,13 @@ def test_an_embedding_is_stored_in_8_bits_a_scale_a_row() -> None:
     assert (site.is_weights, site.channel_axes, site.levels) == (True, (0,), 255)
 
 
+def test_a_table_with_infinities_stays_float() -> None:
+    """A graph transformer looks up what it adds to the scores of a pair: minus infinity keeps the two apart."""
+    apart = EMBEDDING.replace("[1.0, 2.0, 3.0", "[-inf, -inf, 3.0")
+    found = plan_placement(from_text(apart.format(axis=0, indices="table, ids")), load_target("cpu"))
+    assert edges(found.sites) == {"rows": ["y"], "kernel": ["y"]}
+
+
 def test_a_lookup_of_known_rows_is_no_embedding() -> None:
     found = plan_placement(from_text(EMBEDDING.format(axis=0, indices="table, few")), load_target("cpu"))
     assert found.sites == ()
