@@ -279,7 +279,11 @@ def _are_numbered(tensor: OutPort, axis: int, indices: InPort) -> bool:
 
 
 def _name(result: Node) -> str:
+    """The name of the output in the file that the model came from, which converters put first in that of the Result."""
     names = result.source().names
+    own = result.name.partition("/sink_port_")[0]
+    if own in names:
+        return own
     return names[0] if names else result.source().node.name
 
 

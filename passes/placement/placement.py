@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from ...ir import DYNAMIC, Graph, InPort, Node, OutPort, Scope
 from ...ir.ops import (
     DATA_PORT,
@@ -290,7 +292,8 @@ class _Analysis:
         return {
             port: Demand(spec, mandatory=is_fused or not rule.requantizes, is_shared=is_shared)
             for port, spec in wanting
-            if _is_roundable(port.source) and (_is_weights(port) or not self._is_constant(port.source))
+            if _is_roundable(port.source)
+            and (_are_finite_weights(port) if _is_weights(port) else not self._is_constant(port.source))
         }
 
     def _is_fused(self, node: Node, rule: Rule) -> bool:
@@ -513,3 +516,9 @@ def _is_by_place(constant: OutPort, layer: Node) -> bool:
 
 def _is_weights(port: InPort) -> bool:
     return port.index in weight_ports(port.node)
+
+
+def _are_finite_weights(port: InPort) -> bool:
+    """Whether weights have a range: a table of attention biases may hold infinities, which keep pairs apart."""
+    node = port.source.node
+    return node.type != "Const" or bool(np.isfinite(node.array).all())

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...ir import Graph, InPort, Node, UserError
 from ...ir.spelling import option, worded
 from ...targets import Target
@@ -14,6 +16,7 @@ from ..options.compression import CompressionConfig, WeightFormat
 #: Format -> the element types that may hold it, the cheapest first.
 KINDS: Mapping[WeightFormat, tuple[WeightType, ...]] = {"int8": ("i8", "u8"), "int4": ("i4", "u4"), "nf4": ("nf4",)}
 AT_FOUR_BITS = "4 bits would cost it more than other layers"
+NOT_FINITE = "it holds infinities, for which a format of fewer bits has no code"
 AT_AN_END = "it is one of the first or last layers, which have 8 bits"
 
 
@@ -97,6 +100,8 @@ def _why_eight(matrix: WeightMatrix, ends: set[Node], eight_bits: Collection[str
 
 def _planned(matrix: WeightMatrix, target: Target, config: CompressionConfig, why: str) -> PlannedWeights:
     """The storage of a matrix; `why` is the reason for 8 bits instead of 4."""
+    if not np.isfinite(matrix.values()).all():
+        return PlannedWeights(matrix, None, reason=NOT_FINITE)
     entries = [target.compression(layer) for layer in matrix.layers]
     known = [each for each in entries if each is not None and each.types]
     if len(known) < len(entries):

@@ -156,7 +156,7 @@ def _model_input(node: Node) -> ModelInput:
     unknown_rank = "..." in node.attributes.get("shape", "")
     layout = node.output().layout
     return ModelInput(
-        name=names[0] if names else node.name,
+        name=names[0] if names and node.name not in names else node.name,
         names=frozenset((*names, node.name)),
         element_type=node.attributes["element_type"],
         shape=None if unknown_rank else node.output().shape,

@@ -45,7 +45,9 @@ class Normalize(Pass):
        and joined with activations by Concat are folded, too. If other operations read a matrix untransposed, its
        product transposes it instead, and it stays one constant.
     3. A stack of one matrix, [1, K, N], becomes the matrix.
-    4. The ShapeOf of a constant becomes a constant, so that no table is kept for its size alone.
+    4. Layers with equal weights read one constant: a converter makes a copy for each layer if it folds a Transpose of
+       weights that layers share. Otherwise what later passes change in each copy would be stored as often.
+    5. The ShapeOf of a constant becomes a constant, so that no table is kept for its size alone.
     No value changes. Converters fold such chains themselves; models read directly from ONNX have them, and models that
     were reshaped after the conversion.
     """
@@ -57,7 +59,11 @@ class Normalize(Pass):
     def run(self, graph: Graph, context: Context) -> int:
         """Folds every such chain."""
         return sum(
-            _untranspose(each) + _fold(each, context.halves) + _unstack(each, context.halves) + _fold_sizes(each)
+            _untranspose(each)
+            + _fold(each, context.halves)
+            + _unstack(each, context.halves)
+            + _merge_copies(each)
+            + _fold_sizes(each)
             for each in graph.walk()
         )
 
@@ -163,6 +169,30 @@ def _is_stack_of_one(node: Node) -> bool:
     is_float = weights.node.type == "Const" and weights.element_type.is_float
     is_matrix = len(data.shape) > 1 or (bool(data.shape) and not flag(node, "transpose_a"))  # empty: rank unknown
     return is_float and is_matrix and len(weights.shape) > 2 and not multiplies_batches(node)
+
+
+def _merge_copies(graph: Graph) -> int:
+    weights = dict.fromkeys(node.source(WEIGHTS_PORT).node for node in graph.nodes(*WEIGHTED_TYPES))
+    originals: dict[object, list[Node]] = {}
+    copies: dict[Node, Node] = {}
+    for node in weights:
+        if node.type == "Const" and node.output().element_type.dtype is not None:
+            alike = originals.setdefault(_glimpse(node), [])
+            original = next((each for each in alike if np.array_equal(each.array, node.array)), None)
+            if original is None:
+                alike.append(node)
+            else:
+                copies[node] = original
+    for copy, original in copies.items():
+        copy.output().redirect(original.output())
+        graph.prune(copy)
+    return len(copies)
+
+
+def _glimpse(constant: Node) -> object:
+    """What tells most constants apart without reading them."""
+    array = constant.array.reshape(-1)
+    return constant.output().element_type, constant.array.shape, array[:: max(1, array.size // 16)].tobytes()
 
 
 def _unsqueezed(data: OutPort, count: int, near: Node) -> OutPort:

@@ -8,7 +8,7 @@ import openvino as ov
 import openvino.opset13 as op
 import pytest
 
-from irquant.ir import Graph
+from irquant.ir import Graph, from_text
 from irquant.passes.analysis.outputs import Output, OutputKind, Outputs, find_outputs
 from irquant.passes.runtime.samples import Sample, ValidationSample
 from tests.passes.output_models import convolved, image, linear, logits
@@ -243,3 +243,13 @@ def test_a_shape_computed_from_sizes_decides_nothing(graph_of: GraphOf) -> None:
 
 def convolved_dynamic(x: ov.Node) -> ov.Node:
     return op.convolution(x, KERNEL, [1, 1], [1, 1], [1, 1], [1, 1])
+
+
+@pytest.mark.parametrize("ending", ["", "/sink_port_0"])
+def test_an_output_is_called_as_in_the_file_that_it_came_from(ending: str) -> None:
+    graph = from_text(f"""
+        x: f32[1,3] = Parameter()
+        y: f32[1,3]<"inner/concat_1,mask"> = ReLU(x)
+        mask{ending} = Result(y)
+    """)
+    assert [each.name for each in find_outputs(graph).each] == ["mask"]

@@ -13,6 +13,7 @@ from irquant.passes.options.compression import CompressionConfig
 from irquant.passes.placement.weight_plan import (
     AT_AN_END,
     AT_FOUR_BITS,
+    NOT_FINITE,
     FoldedWeightsError,
     PlannedWeights,
     plan_weights,
@@ -51,6 +52,17 @@ def test_4_bits_have_groups_that_divide_the_row(graph_of: Read, group: int, narr
     found = planned(graph_of(language_model(layers=2)), weights="int4", group=group)
     assert (found["up1"].group, found["down0"].group) == (narrow, wide)
     assert found["up1"].kinds == ("i4", "u4")
+
+
+def test_a_table_with_infinities_stays_float(graph_of: Read) -> None:
+    graph = graph_of(language_model(layers=1))
+    table = graph.node("embedding").source().node
+    values = table.array.copy()
+    values[0] = -np.inf
+    table.set_array(values)
+    found = planned(graph)
+    assert (found["embedding"].format, found["embedding"].reason) == (None, NOT_FINITE)
+    assert {each.format for name, each in found.items() if name != "embedding"} == {"int8"}
 
 
 def test_the_ends_have_8_bits_unless_the_user_wants_otherwise(graph_of: Read) -> None:

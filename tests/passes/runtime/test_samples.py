@@ -381,6 +381,13 @@ def test_inputs_are_those_of_the_graph_in_file_order() -> None:
     assert [str(first), str(second)] == ["'beta' f32[1,?]", "'a' i64[2]"]
 
 
+def test_an_input_is_called_as_in_the_file_that_it_came_from() -> None:
+    """Converters write further names of the same tensor, of casts that do nothing, in the order of letters."""
+    graph = from_text('image: f32[1,3]<"/Cast_1_output_0,image"> = Parameter()\nr = Result(image)\n')
+    (found,) = model_inputs(graph)
+    assert (found.name, sorted(found.names)) == ("image", ["/Cast_1_output_0", "image"])
+
+
 def test_items_without_a_label_are_numbered() -> None:
     assert [sample.label for sample in chosen_samples([1, Sample("mine", 2), 3], QuantizationConfig())] == [
         "sample 0",

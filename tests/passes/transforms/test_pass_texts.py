@@ -99,6 +99,25 @@ def test_normalize_folds_reshapes_and_transposes_of_weights() -> None:
     )
 
 
+def test_normalize_has_layers_with_equal_weights_read_one_constant() -> None:
+    """A converter makes a copy of shared weights for each layer whose Transpose it folds."""
+    text = """
+        x: f32[1,2] = Parameter()
+        w: f32[2,2] = Const() [1, 2, 3, 4]
+        {copy}
+        other: f32[2,2] = Const() [1, 2, 3, 5]
+        a: f32[1,2] = MatMul(x, w) transpose_a="false" transpose_b="true"
+        b: f32[1,2] = MatMul(a, {second}) transpose_a="false" transpose_b="true"
+        c: f32[1,2] = MatMul(b, other) transpose_a="false" transpose_b="true"
+        r = Result(c)
+    """
+    check_pass(
+        Normalize(),
+        before=text.format(copy="copy: f32[2,2] = Const() [1, 2, 3, 4]", second="copy"),
+        after=text.format(copy="", second="w"),
+    )
+
+
 def test_normalize_folds_keys_and_values_of_attention() -> None:
     text = """
         q: f32[1,1,2] = Parameter()
