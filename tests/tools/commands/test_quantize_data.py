@@ -100,3 +100,12 @@ def test_the_exit_code_says_that_data_look_wrong_only_if_that_is_wanted(
     assert run([*command, str(arrays), "--strict"]) == 0
     assert run([*command, str(arrays), "--samples", "5", "--strict"]) == 1
     assert capfd.readouterr().err.splitlines()[-1] == "o.xml: not checked, since no samples were held out"
+
+
+def test_batches_in_files_are_split_with_their_values(
+    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    batches = np.random.default_rng(3).normal(size=(3, 8, 3, 8, 8)).astype(np.float32)
+    np.save(tmp_path / "batches.npy", batches)
+    said = f"data: 24 samples; 'image' f32[1,3,8,8] {batches.min():.4g} to {batches.max():.4g}"
+    assert said in lines(capfd, model, tmp_path / "batches.npy")
