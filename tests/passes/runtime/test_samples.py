@@ -107,7 +107,7 @@ def test_bytes_may_feed_a_float_input() -> None:
 @pytest.mark.parametrize(
     ("feed", "said"),
     [
-        (np.zeros((1, 3, 2, 3)), "input 'image' f32[1,3,2,2]: got float64[1, 3, 2, 3]"),
+        (np.zeros((1, 2, 2, 2)), "input 'image' f32[1,3,2,2]: got float64[1, 2, 2, 2]"),
         (np.zeros(3), "input 'image' f32[1,3,2,2]: got float64[3]"),
         ({"imge": GOOD}, "the model has no input 'imge'; did you mean 'image'? it takes 'image' f32[1,3,2,2]"),
         ({}, "no array for input 'image' f32[1,3,2,2]"),

@@ -109,3 +109,22 @@ def test_batches_in_files_are_split_with_their_values(
     np.save(tmp_path / "batches.npy", batches)
     said = f"data: 24 samples; 'image' f32[1,3,8,8] {batches.min():.4g} to {batches.max():.4g}"
     assert said in lines(capfd, model, tmp_path / "batches.npy")
+
+
+@pytest.mark.parametrize("kind", ["array", "function"])
+def test_options_for_images_that_other_data_do_not_heed_are_told(
+    kind: str, model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        f"import numpy as np\ndef samples(): return [{{'image': each}} for each in np.load({str(arrays)!r})['image']]\n"
+    )
+    data = arrays if kind == "array" else Path("mine.py:samples")
+    said = f"warning: --size, --mean: for images only; what {data} gives is fed as it is"
+    assert said in lines(capfd, model, data, "--mean", "1,2,3", "--size", "8x8")
+    assert not any("for images only" in line for line in lines(capfd, model, data))
+
+
+def test_options_for_images_are_no_surprise_with_images(
+    model: Path, pictures: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert not any("for images only" in line for line in lines(capfd, model, pictures, "--mean", "1", "--scale", "2"))

@@ -269,8 +269,30 @@ def test_pictures_cannot_feed_two_inputs(pictures: Path) -> None:
         (
             (1, 4, 8, 8),
             {"layout": "NCHW"},
-            "input 'x' f32[1,4,8,8]: 4 channels, but images have 1 or 3; give .npz or module:function",
+            "input 'x' f32[1,4,8,8]: 4 channels in layout NCHW, but images have 1 or 3; give .npz or module:function",
         ),
+        (
+            (1, 3, 8, 12),
+            {"layout": "NHWC"},
+            "input 'x' f32[1,3,8,12]: 12 channels in layout NHWC, but images have 1 or 3 (layout NCHW fits); "
+            "give .npz or module:function",
+        ),
+        (
+            (1, 1, 8, 8),
+            {"mean": (1.0, 2.0, 3.0)},
+            "mean has 3 numbers, but input 'x' f32[1,1,8,8] has 1 channel",
+        ),
+        (
+            (1, 3, 8, 12),
+            {"size": (12, 8)},
+            "size 12x8 does not fit input 'x' f32[1,3,8,12]; height comes first; write 8x12, or leave it out",
+        ),
+        (
+            (1, 3, 8, 8),
+            {"size": (4, 8)},
+            "size 4x8 does not fit input 'x' f32[1,3,8,8]; write 8x8, or leave it out",
+        ),
+        ((1, 3, 8, -1), {"size": (4, 4)}, "size 4x4 does not fit input 'x' f32[1,3,8,?]"),
     ],
 )
 def test_pictures_that_cannot_fit_are_refused_before_any_is_read(
