@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...ir import DYNAMIC, Array, element_type
+from ...ir.spelling import worded
 
 if TYPE_CHECKING:
     from .samples import ModelInput
@@ -61,6 +62,16 @@ def part_hint(values: Sequence[object], inputs: "Sequence[ModelInput]") -> str:
     wanted = [each.shape for each in inputs]
     fitting = [index for index, each in enumerate(values) if len(wanted) == 1 and _is_some(shape_of(each), wanted[0])]
     return f"; element {fitting[0]} fits: transform=lambda item: item[{fitting[0]}]" if fitting else ""
+
+
+def name_hint(items: Sequence[tuple[object, object]], inputs: "Sequence[ModelInput]") -> str:
+    """Which item of a dict is the data of a model with one input; empty if none fits, or several do."""
+    wanted = [each.shape for each in inputs]
+    fitting = [name for name, value in items if len(wanted) == 1 and _is_some(shape_of(value), wanted[0])]
+    if len(fitting) != 1:
+        return ""
+    remedy = worded(f"give it as {{{inputs[0].name!r}: ...}}", f"transform=lambda item: item[{fitting[0]!r}]")
+    return f"; {fitting[0]!r} fits: {remedy}"
 
 
 def order_hint(values: Sequence[object], inputs: "Sequence[ModelInput]") -> str:

@@ -471,6 +471,10 @@ def test_options_without_a_command_are_meant_for_quantize(
         (["diff", "a.xml", "b.xml", "c.xml"], "unexpected argument: c.xml"),
         (["inspect", "a.xml", "b.xml", "c.xml"], "unexpected arguments: b.xml, c.xml"),
         (
+            ["quantize", "m.xml", "--mean", "1", "2", "3.5"],
+            "unexpected arguments: 2, 3.5; numbers of one option have commas between them, e.g. --mean 123.675,116.28,103.53",
+        ),
+        (
             ["compare", "a.xml", "b.xml", "--data", "tests", *["tests"] * 5],
             "unexpected arguments: tests, tests, tests and 2 more; if the shell made them of a glob, put quotes around it",
         ),

@@ -95,12 +95,17 @@ def unused_preparation(data: str | None, settings: ConfigFile, pictures: ImageOp
         settings: The configuration.
         pictures: Options for images from the command line.
     """
-    if data and (flags := pictures.given) and not may_be_images(data):
-        listed = ", ".join(map(option, flags))
-        yield f"{listed}: for images only; what {data} gives is fed as it is"
+    yield from unused_options(data, pictures)
     if data and settings.engine and (names := settings.engine.preparation):
         listed = ", ".join(names)
         yield Note(f"engine: {listed}: for engine.data_source only; images of --data are prepared as options say")
+
+
+def unused_options(data: str | None, pictures: ImageOptions) -> Iterator[str]:
+    """A message if the command line says how to prepare images, but names data of another kind."""
+    if data and (flags := pictures.given) and not may_be_images(data):
+        listed = ", ".join(map(option, flags))
+        yield f"{listed}: for images only; what {data} gives is fed as it is"
 
 
 def open_as(data: str, graph: Graph, pictures: ImageOptions) -> Iterable[Sample]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from irquant.ir import DYNAMIC, Array, ElementType, element_type
 from irquant.ir.listing import number_of
+from irquant.ir.spelling import worded
 from irquant.passes.runtime.samples import DataError, ModelInput
 from irquant.tools.sources.fit_image import DEFAULT_FILTER, DEFAULT_FIT, fit_image
 from irquant.tools.sources.image_options import BLACK, LAYOUTS, WHITE, ImageOptions
@@ -15,6 +16,10 @@ from irquant.tools.sources.read_image import DEEP_WHITE
 
 if TYPE_CHECKING:
     from PIL import Image
+
+
+#: Smaller scales are rather factors, such as 1 / 255.
+_FACTOR = 0.02
 
 
 def takes_integers(inputs: Sequence[ModelInput]) -> bool:
@@ -85,6 +90,18 @@ class ImagePreparation:
             ",".join(f"{each:g}" for each in values) for values in (options.mean or (0,), options.scale or (1,))
         )
         return f"{colours}{part}, {sized}, mean {mean}, scale {scale}, {self.layout}, {self._kind.name}"
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """A warning if mean and scale are made for values of 0 to 1, or are meant to be multiplied by."""
+        mean, scale = self.options.mean, self.options.scale
+        if not scale or max(scale) >= 1 or min(scale) <= 0 or max(map(abs, mean), default=0) > 1:
+            return ()
+        if max(scale) < _FACTOR:
+            meant = _spelt(scale=[1 / each for each in scale])
+            return (f"the scale divides pixels, and {scale[0]:g} looks like a factor: write {meant}",)
+        meant = _spelt(mean=[each * WHITE for each in mean], scale=[each * WHITE for each in scale])
+        return (f"pixels are 0 to 255, and mean and scale look like those for values of 0 to 1: write {meant}",)
 
     @property
     def _how(self) -> str:
@@ -172,6 +189,15 @@ class ImagePreparation:
         if pixels.shape[2] < self.channels:
             pixels = np.repeat(pixels, self.channels, axis=2)
         return pixels[:, :, ::-1] if self.options.colour_order == "bgr" else pixels
+
+
+def _spelt(**numbers: Sequence[float]) -> str:
+    """Options with numbers, as the user writes them; those without are left out."""
+    written = {name: ",".join(f"{each:.6g}" for each in values) for name, values in numbers.items() if values}
+    return worded(
+        " ".join(f"--{name} {values}" for name, values in written.items()),
+        ", ".join(f"{name} {values}" for name, values in written.items()),
+    )
 
 
 def _holds_pixels(kind: ElementType) -> bool:

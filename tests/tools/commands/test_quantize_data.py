@@ -128,3 +128,26 @@ def test_options_for_images_are_no_surprise_with_images(
     model: Path, pictures: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert not any("for images only" in line for line in lines(capfd, model, pictures, "--mean", "1", "--scale", "2"))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--mean", "0.485,0.456,0.406", "--scale", "0.229,0.224,0.225"],
+            "pixels are 0 to 255, and mean and scale look like those for values of 0 to 1: "
+            "write --mean 123.675,116.28,103.53 --scale 58.395,57.12,57.375",
+        ),
+        (["--mean", "0.5", "--scale", "0.5"], "write --mean 127.5 --scale 127.5"),
+        (["--scale", "0.00392157"], "the scale divides pixels, and 0.00392157 looks like a factor: write --scale 255"),
+        (["--mean", "127.5", "--scale", "0.5"], ""),
+        (["--scale", "1"], ""),
+        (["--scale", "255"], ""),
+        (["--mean", "123.675,116.28,103.53", "--scale", "58.395,57.12,57.375"], ""),
+    ],
+)
+def test_mean_and_scale_for_other_values_than_pixels_are_told(
+    options: list[str], said: str, model: Path, pictures: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = [line for line in lines(capfd, model, pictures, *options) if "write --" in line]
+    assert [line.endswith(said) for line in found] == [True] * bool(said)
