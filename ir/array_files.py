@@ -60,10 +60,6 @@ class StoredArray:
         """The length of the first axis."""
         return self.shape[0]
 
-    def hollow(self) -> Array:
-        """An array of zeros of the same type and shape that takes no memory."""
-        return np.broadcast_to(np.zeros((), self.dtype), self.shape)
-
     def whole(self, most: int = MOST_DATA) -> Array:
         """The array.
 

@@ -1,4 +1,4 @@
-"""Lists in messages: the first entries, and how many more there are."""
+"""Lists and numbers in messages."""
 
 from collections.abc import Sequence
 
@@ -13,3 +13,13 @@ def first_few(entries: Sequence[str], most: int, between: str = ", ") -> str:
     """
     more = f" and {len(entries) - most} more" if len(entries) > most else ""
     return f"{between.join(entries[:most])}{more}"
+
+
+def number_of(count: int, things: str) -> str:
+    """How many things there are: `1 model`, `2 models`.
+
+    Args:
+        count: The number.
+        things: Their plural, which ends in "s".
+    """
+    return f"{count} {things.removesuffix('s') if count == 1 else things}"

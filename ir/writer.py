@@ -18,6 +18,7 @@ from .errors import IRError
 from .gc_paused import gc_paused
 from .graph import EDGE_ATTRIBUTES, Graph, InPort, Node, OutPort
 from .layer import Array
+from .suggestions import did_you_mean
 from .verify import verify_structure
 from .weights import Weights
 from .xml import write_xml
@@ -65,9 +66,7 @@ def write_model(graph: Graph, path: Path | str, *, compact: bool = False) -> Non
 
 def check_output(path: Path, graph: Graph) -> None:
     """Refuses an output path that would damage the input model, or that is not valid for an IR."""
-    if path.suffix != ".xml":
-        message = f"{path}: the output must end in .xml"
-        raise IRError(message)
+    check_suffix(path)
     if not path.parent.is_dir():
         message = f"{path}: there is no folder {path.parent}"
         raise IRError(message)
@@ -82,6 +81,13 @@ def check_output(path: Path, graph: Graph) -> None:
         if source and any(_same_file(target, each) for each in (source, source.with_suffix(".xml"))):
             message = f"{target}: is the model that is being read; give another output path"
             raise IRError(message)
+
+
+def check_suffix(path: Path) -> None:
+    """Refuses an output path with another suffix than that of an IR, and folders."""
+    if path.suffix != ".xml":
+        meant = path / "model_int8.xml" if path.is_dir() else path.with_suffix(".xml")
+        raise IRError(did_you_mean(f"{path}: the output must end in .xml", str(meant)))
 
 
 def _same_file(one: Path, other: Path) -> bool:

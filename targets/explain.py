@@ -22,6 +22,7 @@ _WORDS: Mapping[str, str] = {
     **dict.fromkeys(("float_type", "float_parsing"), "should be a number"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "should be true or false"),
     "string_type": "should be a text",
+    "too_short": "should have at least 1 entry",
 }
 
 

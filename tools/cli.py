@@ -135,6 +135,8 @@ def _about_option(error: click.NoSuchOption, arguments: list[str]) -> str:
         error.option_name,
     )
     context = error.ctx
+    if context and (meant := _with_two_dashes(arguments, context.command)):
+        return f"no such option: {meant[1:]}; did you mean {meant}?"
     if context is None or context.parent is not None:
         return error.format_message().replace(error.option_name, typed, 1)
     quantize = cli.get_command(context, "quantize")
@@ -142,6 +144,12 @@ def _about_option(error: click.NoSuchOption, arguments: list[str]) -> str:
     known = {_dashed(name) for each in quantize.params for name in each.opts}
     meant = f"; did you mean `irquant quantize {shlex.join(arguments)}`?" if error.option_name in known else ""
     return f"no such option: {typed}{meant or '; irquant --help lists the commands'}"
+
+
+def _with_two_dashes(arguments: list[str], command: click.Command) -> str:
+    """A long option of a command that was typed with one dash only, with two; empty if there is none."""
+    known = {name for each in command.params for name in each.opts if name.startswith("--")}
+    return next((f"-{word}" for word in arguments if f"-{word}" in known), "")
 
 
 def _interrupted(request: FaultRequest) -> int:

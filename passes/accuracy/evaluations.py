@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 from ...ir import Graph
+from ...ir.listing import number_of
 from ..calibration.fingerprint import model_fingerprint
 from ..infra.base import Context
 from ..infra.progress import Progress, no_progress
@@ -253,9 +254,10 @@ class Trials:
         """Measures another model, and keeps it if it is better; None if the budget is spent."""
         options = self.judge.options
         if options.seconds is not None and time.perf_counter() - self.began > options.seconds:
-            self.stopped = f"the limit of {options.seconds:g} seconds was reached after {len(self.done)} models"
+            done = number_of(len(self.done), "models")
+            self.stopped = f"the limit of {options.seconds:g} seconds was reached after {done}"
         elif len(self.done) >= options.max_trials:
-            self.stopped = f"the limit of {len(self.done)} models was reached"
+            self.stopped = f"the limit of {number_of(len(self.done), 'models')} was reached"
         if self.stopped:
             return None
         trial = _measure(self.judge, self.calibrated, candidate, what)

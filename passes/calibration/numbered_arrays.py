@@ -43,18 +43,18 @@ class NumberedArrays(Sequence[_Feed]):
         """A sample, or several: dicts by input name, or the steps of a sequence."""
         if isinstance(index, slice):
             return [self[each] for each in range(len(self))[index]]
-        return feed_of(self._samples[index], lambda _, key: self._arrays[key])
+        return feed_of(self._samples[index], lambda key: self._arrays[key])
 
 
-def feed_of(by_step: Mapping[int, Mapping[str, str]], read: Callable[[str, str], object]) -> _Feed:
+def feed_of(by_step: Mapping[int, Mapping[str, str]], read: Callable[[str], object]) -> _Feed:
     """A sample of its keys (see `by_number`): a dict by input name, or the steps of a sequence.
 
     Args:
         by_step: Number of a step -> name of an input -> key.
-        read: Reads the array of an input's name and a key.
+        read: Reads the array of a key.
     """
     ordered = (keys for _, keys in sorted(by_step.items()))
-    steps = [{name: read(name, key) for name, key in keys.items()} for keys in ordered]
+    steps = [{name: read(key) for name, key in keys.items()} for keys in ordered]
     return steps[0] if ALONE in by_step else Steps(steps)
 
 

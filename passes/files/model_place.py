@@ -1,9 +1,9 @@
 """The source of a float model and the destination of its quantized form: files, or memory."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from ...ir import Graph, write_model
 from ...ir.writer import check_output
@@ -194,4 +194,8 @@ def _way_to_a_model(given: object) -> str:
     kinds = {(each.__module__.partition(".")[0], each.__name__) for each in type(given).__mro__}
     if kinds & _COMPILED:
         return ": give the model that it was compiled from"
-    return ": openvino.convert_model(...) makes one of it" if kinds & _CONVERTED else ""
+    if kinds & _CONVERTED:
+        return ": openvino.convert_model(...) makes one of it"
+    # the original tool takes name, model and weights in one
+    is_configured = isinstance(given, Mapping) and "model" in cast(Mapping[object, object], given)
+    return ": give the path that is its 'model'" if is_configured else ""

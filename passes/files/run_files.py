@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ...ir import UserError
 from ...ir.spelling import switched_on
 from ...ir.watched_files import version_of, watch
+from ...ir.writer import check_suffix
 from ..calibration.calibrate import Calibrate
 from ..infra.base import Pass
 from ..options.config import QuantizationConfig
@@ -128,7 +129,12 @@ def _refuse_shared(written: Sequence[_Written]) -> None:
 
 
 def result_files(result: Path, watching: "Iterable[WriteAfter]" = ()) -> Iterator[RunFile]:
-    """The files of a model that is written, with the intermediate models."""
+    """The files of a model that is written, with the intermediate models.
+
+    Raises:
+        IRError: the result is no .xml.
+    """
+    check_suffix(result)
     yield "the result", result
     yield "the weights of the result", result.with_suffix(".bin")
     for each in watching:
@@ -142,7 +148,7 @@ def watching_for(output: Path, config: QuantizationConfig) -> "list[WriteAfter]"
         return []
     from ..infra.instruments import WriteAfter  # here: rarely requested
 
-    return [WriteAfter(SetRanges.name, output.with_name(f"{output.stem}_before_bias_correction.xml"))]
+    return [WriteAfter(SetRanges.name, output.parent / f"{output.stem}_before_bias_correction.xml")]
 
 
 def files_of_passes(passes: Iterable[Pass]) -> tuple[list[RunFile], list[RunFile]]:

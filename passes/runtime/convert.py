@@ -15,6 +15,8 @@ from ...ir.weights import Weights
 from .core import Extension, RuntimeRejectedError, open_core
 from .messages import HOW_TO_EXTEND, first_line, is_about_unknown_operations, sizes_hint
 
+#: Formats whose files can be told from others without a word -> their front ends, and their names in messages.
+_RECOGNISED = {".onnx": ("onnx", "ONNX"), ".tflite": ("tflite", "TensorFlow Lite")}
 #: The runtime's own model type.
 RuntimeModel: TypeAlias = ov.Model
 
@@ -57,16 +59,17 @@ def _sizes(path: Path, extensions: Sequence[Extension]) -> str:
 
 
 def _refuse_other_content(path: Path) -> None:
-    """Refuses an .onnx that is none: the runtime would take it for a TensorFlow graph, and print that it is none.
+    """Refuses an .onnx or .tflite that is none: the runtime would print that it is no TensorFlow graph either.
 
     Raises:
         RuntimeRejectedError: it is none.
     """
-    if path.suffix.lower() != ".onnx":
+    if path.suffix.lower() not in _RECOGNISED:
         return
-    front_end = cast(Any, FrontEndManager()).load_by_framework("onnx")
-    if not front_end.supported(str(path)):
-        message = f"{path}: the runtime cannot convert it: it is no ONNX model, or a damaged one"
+    manager = cast(Any, FrontEndManager())
+    if not any(manager.load_by_framework(each).supported(str(path)) for each, _ in _RECOGNISED.values()):
+        name = _RECOGNISED[path.suffix.lower()][1]
+        message = f"{path}: the runtime cannot convert it: it is no {name} model, or a damaged one"
         raise RuntimeRejectedError(message)
 
 

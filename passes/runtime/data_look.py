@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from ...ir import Array
+from ...ir.listing import number_of
 from .colour_look import ColourLook, is_colour
 from .samples import Feed, ModelInput
 
@@ -143,13 +144,12 @@ def fed_line(look: DataLook, data: object, inputs: Sequence[ModelInput]) -> str:
     """
     if not look.samples:
         return ""
-    what = data.description if isinstance(data, Described) else "samples"
+    fed = f"{look.samples} {data.description}" if isinstance(data, Described) else number_of(look.samples, "samples")
     if look.continued:
-        count = look.samples - look.continued
-        what = f"steps of {count} sequence{'s' * (count != 1)}"
+        fed = f"{number_of(look.samples, 'steps')} of {number_of(look.samples - look.continued, 'sequences')}"
     parts = f" ({look.parts})" if look.parts else ""
     ranges = ", ".join(f"{each} {seen.range}" for each in inputs if (seen := look.inputs.get(each.name)))
-    return f"{look.samples} {what}{parts}; {ranges}"
+    return f"{fed}{parts}; {ranges}"
 
 
 def _checksum(array: Array) -> int:

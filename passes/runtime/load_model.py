@@ -17,7 +17,7 @@ from ...ir.user_files import no_such_file, open_user_file
 from ...ir.verify import verify_meaning
 from ...ir.weights import open_weights
 from .convert import convert, from_runtime
-from .core import Extension
+from .core import Extension, RuntimeRejectedError
 
 #: The formats that the converter takes besides a folder with a TensorFlow SavedModel -> their names.
 FORMATS = {
@@ -35,6 +35,8 @@ _LOCATION = re.compile(rb"\n\x08location\x12([\x00-\x7f])")
 #: The most models of a folder that a message names.
 _NAMED = 3
 _SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
+#: The name in messages of the files that a model's file names.
+_WEIGHTS = "the model's weights"
 
 
 class UnknownFormatError(UserError):
@@ -72,7 +74,19 @@ def load_model(path: Path | str, weights: Path | str | None = None, extensions: 
         raise UnknownFormatError(no_such_file(path))
     if not path.is_dir():
         _refuse_unreadable(path)
-    return from_runtime(convert(path, extensions), extensions)
+    try:
+        return from_runtime(convert(path, extensions), extensions)
+    except RuntimeRejectedError:
+        _refuse_missing_weights(path)
+        raise
+
+
+def _refuse_missing_weights(path: Path) -> None:
+    """Says it if files with weights of a model are missing that cannot be converted."""
+    missing = next((each for what, each in model_files(path) if what == _WEIGHTS and not each.exists()), None)
+    if missing:
+        message = f"{path}: its weights are missing: there is no file {missing}"
+        raise UnknownFormatError(message) from None
 
 
 def _read_ir(path: Path, weights: Path | str | None) -> Graph:
@@ -103,6 +117,9 @@ def refuse_other_formats(path: Path) -> None:
     """
     if path.suffix.lower() in _ELSEWHERE:
         message = f"{path}: convert it first, by openvino.convert_model or to .onnx, with the code of the network"
+        raise UnknownFormatError(message)
+    if path.name in _SAVED_MODEL and (path.parent / "variables").is_dir():
+        message = f"{path}: holds no weights: give the folder of the SavedModel, {path.parent}"
         raise UnknownFormatError(message)
     if path.suffix.lower() == ".bin":
         message = f"{path}: holds weights only: give the model that reads them, {path.with_suffix('.xml')}"
@@ -152,13 +169,13 @@ def model_files(path: Path, weights: Path | None = None) -> Iterator[tuple[str, 
         return
     yield "the model", path
     if path.suffix.lower() == ".onnx":
-        yield from (("the model's weights", each) for each in _external_tensors(path))
+        yield from ((_WEIGHTS, each) for each in _external_tensors(path))
     elif path.suffix.lower() == ".pdmodel":
-        yield "the model's weights", path.with_suffix(".pdiparams")
+        yield _WEIGHTS, path.with_suffix(".pdiparams")
     elif path.suffix.lower() == ".meta":
-        yield from (("the model's weights", each) for each in path.parent.glob(f"{glob.escape(path.stem)}.*"))
+        yield from ((_WEIGHTS, each) for each in path.parent.glob(f"{glob.escape(path.stem)}.*"))
     elif path.suffix.lower() not in FORMATS:
-        yield "the model's weights", weights or path.with_suffix(".bin")
+        yield _WEIGHTS, weights or path.with_suffix(".bin")
 
 
 def _external_tensors(path: Path) -> Iterator[Path]:

@@ -15,7 +15,7 @@ from ...ir import DYNAMIC, Array, Graph, Node, UserError, element_type
 from ...ir.errors import shortened
 from ...ir.index_limits import IndexLimit, index_limits
 from ...ir.suggestions import closest, did_you_mean
-from .shape_hints import array_hint, fits, order_hint, part_hint, path_hint, shape_of, state_hint
+from .shape_hints import array_hint, fits, name_hint, order_hint, part_hint, path_hint, state_hint
 
 Feed = dict[str, Array]
 #: The most characters of a foreign message that are passed on.
@@ -245,7 +245,7 @@ def _by_given_names(
             problem = f"{sample.label}: the model has no input {given!r}"
             takes = f"it takes {', '.join(map(str, inputs))}"
             close = closest(str(given), known)
-            raise DataError(did_you_mean(problem, close, takes if close else f"{takes}{_rename_hint(items, inputs)}"))
+            raise DataError(did_you_mean(problem, close, takes if close else f"{takes}{name_hint(items, inputs)}"))
         if match in found:
             message = f"{sample.label}: {names[match]!r} and {given!r} are names of one input; give one of them"
             raise DataError(message)
@@ -254,15 +254,6 @@ def _by_given_names(
         message = f"{sample.label}: no array for input {', '.join(map(str, missing))}{state_hint(missing)}"
         raise DataError(message)
     return found
-
-
-def _rename_hint(items: Sequence[tuple[object, object]], inputs: Sequence[ModelInput]) -> str:
-    """What to call the only array for a model with one input, if it fits."""
-    value = items[0][1]
-    shape = shape_of(value)
-    if len(inputs) != 1 or len(items) != 1 or shape is None or not takes_shape(inputs[0], shape):
-        return ""
-    return f"; it fits: give it as {{{inputs[0].name!r}: ...}}"
 
 
 def _checked_array(sample: Sample, expected: ModelInput, value: object, inputs: Sequence[ModelInput]) -> Array:

@@ -3,9 +3,10 @@
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...ir import DYNAMIC, Array, element_type
+from ...ir.spelling import worded
 
 if TYPE_CHECKING:
     from .samples import ModelInput
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 #: The orders of axes that turn a layout into the other one, and its name.
 _LAYOUTS: Mapping[Shape, str] = {(0, 3, 1, 2): "NHWC", (0, 2, 3, 1): "NCHW", (2, 0, 1): "HWC", (1, 2, 0): "CHW"}
+#: How many channels pictures have.
+_CHANNELS = (1, 3)
 #: The most axes, or arrays, whose orders are all tried.
 _MOST_ORDERED = 5
 
@@ -38,7 +41,12 @@ def fits(shape: Shape, expected: Shape | None) -> bool:
 def array_hint(array: Array, expected: "ModelInput", inputs: "Sequence[ModelInput]") -> str:
     """What an array is that does not fit an input."""
     wanted = expected.shape or ()
-    hints = (_of_fixed_batch(array.shape, wanted, inputs), _of_axes(array.shape, wanted), _of_ones(array.shape, wanted))
+    hints = (
+        _of_fixed_batch(array.shape, wanted, inputs),
+        _of_axes(array.shape, wanted),
+        _of_ones(array.shape, wanted),
+        _of_size(array.shape, wanted),
+    )
     return next(filter(None, hints), "") or _of_labels(array, expected)
 
 
@@ -54,6 +62,16 @@ def part_hint(values: Sequence[object], inputs: "Sequence[ModelInput]") -> str:
     wanted = [each.shape for each in inputs]
     fitting = [index for index, each in enumerate(values) if len(wanted) == 1 and _is_some(shape_of(each), wanted[0])]
     return f"; element {fitting[0]} fits: transform=lambda item: item[{fitting[0]}]" if fitting else ""
+
+
+def name_hint(items: Sequence[tuple[object, object]], inputs: "Sequence[ModelInput]") -> str:
+    """Which item of a dict is the data of a model with one input; empty if none fits, or several do."""
+    wanted = [each.shape for each in inputs]
+    fitting = [name for name, value in items if len(wanted) == 1 and _is_some(shape_of(value), wanted[0])]
+    if len(fitting) != 1:
+        return ""
+    remedy = worded(f"give it as {{{inputs[0].name!r}: ...}}", f"transform=lambda item: item[{fitting[0]!r}]")
+    return f"; {fitting[0]!r} fits: {remedy}"
 
 
 def order_hint(values: Sequence[object], inputs: "Sequence[ModelInput]") -> str:
@@ -123,6 +141,33 @@ def _of_ones(shape: Shape, wanted: Shape) -> str:
     whole = (1, *wanted[1:]) if wanted[:1] == (DYNAMIC,) else wanted
     is_same = [size for size in shape if size != 1] == [size for size in whole if size != 1]
     return f"; array.reshape({', '.join(map(str, whole))}) fits" if is_same else ""
+
+
+def _of_size(shape: Shape, wanted: Shape) -> str:
+    """The array holds a picture of another size, perhaps in another layout, or several."""
+    given, expected = _picture(shape[1:] if len(shape) == 4 else shape), _picture(wanted[1:])
+    if not given or not expected or given.channels != expected.channels or given.size == expected.size:
+        return ""
+    if DYNAMIC in expected.size:
+        return ""
+    turned = "" if given.layout == expected.layout else f", and turn {given.layout} into {expected.layout}"
+    came, to = ("x".join(map(str, each.size)) for each in (given, expected))
+    return f"; it looks like a picture of {came}: resize it to {to} (height x width){turned}"
+
+
+class _Picture(NamedTuple):
+    layout: str
+    channels: int
+    size: tuple[int, int]
+
+
+def _picture(shape: Shape) -> _Picture | None:
+    """What a shape without a batch axis is as a picture."""
+    if len(shape) == 3 and shape[0] in _CHANNELS:
+        return _Picture("CHW", shape[0], (shape[1], shape[2]))
+    if len(shape) == 3 and shape[2] in _CHANNELS:
+        return _Picture("HWC", shape[2], (shape[0], shape[1]))
+    return None
 
 
 def _of_labels(array: Array, expected: "ModelInput") -> str:

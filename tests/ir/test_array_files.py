@@ -62,12 +62,6 @@ def test_a_row_is_read_alone() -> None:
     np.testing.assert_array_equal(found.row(0), array[0])
 
 
-def test_a_hollow_array_has_the_shape_and_takes_no_memory() -> None:
-    hollow = stored(shaped("(1000000, 3, 1000, 1000)")).hollow()
-    assert hollow.shape == (1000000, 3, 1000, 1000)
-    assert set(hollow.strides) == {0}
-
-
 @pytest.mark.parametrize(
     ("shape", "said"),
     [

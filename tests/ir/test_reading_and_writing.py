@@ -220,7 +220,8 @@ def test_places_that_cannot_hold_a_model_are_refused(conv: Path, tmp_path: Path)
     (tmp_path / "link.xml").symlink_to(tmp_path / "elsewhere.xml")
     (tmp_path / "folder.xml").mkdir()
     for path, said in (
-        (tmp_path / "model.onnx", "the output must end in .xml"),
+        (tmp_path / "model.onnx", f"the output must end in .xml; did you mean '{tmp_path / 'model.xml'}'?"),
+        (tmp_path, f"the output must end in .xml; did you mean '{tmp_path / 'model_int8.xml'}'?"),
         (tmp_path / "no" / "model.xml", f"there is no folder {tmp_path / 'no'}"),
         (tmp_path / "link.xml", "is a symbolic link; give the real path of a file to write"),
         (tmp_path / "folder.xml", "is a folder; give the path of a file to write"),

@@ -180,7 +180,7 @@ def test_a_poor_output_is_a_warning() -> None:
             "sample 0: transform raised IndexError: only integers, slices (`:`), ellipsis (`...`), numpy.newaxis "
             "(`None`) and integer or boolean arrays are valid indices",
         ),
-        ({"output": "small.txt"}, "small.txt: the output must end in .xml"),
+        ({"output": "small.txt"}, "small.txt: the output must end in .xml; did you mean 'small.xml'?"),
         (
             {"transform": "image"},
             "transform is 'image', expected a function of an item of the data, which gives a sample",

@@ -378,7 +378,7 @@ def test_empty_data_are_refused(complaint: Complaint, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        ("np.zeros((1, 3, 9, 8), 'f4')", "input 'image' f32[1,3,8,8]: got float32[1, 3, 9, 8]"),
+        ("np.zeros((1, 2, 8, 8), 'f4')", "input 'image' f32[1,3,8,8]: got float32[1, 2, 8, 8]"),
         (
             "{'imag': np.zeros((1, 3, 8, 8))}",
             "the model has no input 'imag'; did you mean 'image'? it takes 'image' f32[1,3,8,8]",
@@ -452,6 +452,7 @@ def test_a_wrong_number_of_threads_is_told(complaint: Complaint, monkeypatch: py
         ),
         (["--output_dir=ir"], "no such option: --output_dir; did you mean `irquant quantize --output_dir=ir`?"),
         (["--nonsense_word"], "no such option: --nonsense_word; irquant --help lists the commands"),
+        (["quantize", "m.xml", "-data", "photos"], "no such option: -data; did you mean --data?"),
     ],
 )
 def test_options_without_a_command_are_meant_for_quantize(
@@ -469,6 +470,10 @@ def test_options_without_a_command_are_meant_for_quantize(
         (["config", "show", "c.json"], "unexpected argument: c.json; did you mean -c c.json?"),
         (["diff", "a.xml", "b.xml", "c.xml"], "unexpected argument: c.xml"),
         (["inspect", "a.xml", "b.xml", "c.xml"], "unexpected arguments: b.xml, c.xml"),
+        (
+            ["quantize", "m.xml", "--mean", "1", "2", "3.5"],
+            "unexpected arguments: 2, 3.5; numbers of one option have commas between them, e.g. --mean 123.675,116.28,103.53",
+        ),
         (
             ["compare", "a.xml", "b.xml", "--data", "tests", *["tests"] * 5],
             "unexpected arguments: tests, tests, tests and 2 more; if the shell made them of a glob, put quotes around it",
@@ -540,9 +545,9 @@ def test_a_misspelt_option_gets_a_hint(complaint: Complaint) -> None:
         ),
         (
             {"compression": {"algorithms": []}},
-            "compression.algorithms is []; List should have at least 1 item after validation, not 0",
+            "compression.algorithms is []; should have at least 1 entry",
         ),
-        ([], "compression.algorithms is []; List should have at least 1 item after validation, not 0"),
+        ([], "compression.algorithms is []; should have at least 1 entry"),
         (7, "the content is 7; should be a mapping; its keys: model, engine, compression"),
     ],
 )
@@ -561,7 +566,11 @@ def test_the_model_itself_is_never_the_output(complaint: Complaint, model: Path)
 
 
 def test_an_output_that_cannot_be_is_refused_before_the_work(complaint: Complaint, tmp_path: Path) -> None:
-    assert complaint(out=tmp_path / "o.onnx") == f"{tmp_path / 'o.onnx'}: the output must end in .xml"
+    said = "the output must end in .xml; did you mean"
+    for given, meant in (("o.onnx", "o.xml"), ("o.bin", "o.xml"), ("o", "o.xml"), ("", "model_int8.xml")):
+        assert complaint(out=tmp_path / given) == f"{tmp_path / given}: {said} '{tmp_path / meant}'?"
+    assert complaint(out=Path()) == f".: {said} 'model_int8.xml'?"
+    assert complaint(out=Path("/")) == f"/: {said} '/model_int8.xml'?"
 
 
 def test_control_characters_of_names_do_not_reach_the_terminal(complaint: Complaint) -> None:

@@ -175,6 +175,27 @@ def test_paths_at_which_there_is_nothing_are_mistakes(
     assert json.loads(capfd.readouterr().out)["mistakes"] == [f"c.json: {each}" for each in mistakes]
 
 
+def test_paths_that_are_meant_from_the_folder_of_the_file_are_told(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "configs").mkdir()
+    content = {
+        "model": {"model": "../model.xml"},
+        "compression": {"algorithms": [{"name": "DefaultQuantization"}]},
+    }
+    (folder / "configs" / "c.json").write_text(json.dumps(content))
+    said = (
+        "error: configs/c.json: model.model: ../model.xml: no such file; "
+        "paths are relative to the current folder: run the command in configs\n"
+    )
+    for command in (
+        ["quantize", "-c", "configs/c.json", "--data", "samples.npz"],
+        ["config", "check", "configs/c.json"],
+    ):
+        assert run(command) == 2
+        assert capfd.readouterr().err == said
+
+
 def test_a_function_that_gives_data_is_no_missing_path(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     content = {
         "engine": {"data_source": "mine:samples"},
@@ -458,7 +479,7 @@ def test_weights_of_another_name_are_looked_for(folder: Path, capfd: pytest.Capt
     }
     (folder / "c.json").write_text(json.dumps(whole))
     assert run(["quantize", "-c", "c.json", "--data", "samples.npz"]) == 2
-    assert capfd.readouterr().err == "error: other.bin: no such file\n"
+    assert capfd.readouterr().err == "error: c.json: model.weights: other.bin: no such file\n"
 
 
 PREPARED = {

@@ -8,6 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from irquant.ir import UserError, printable
+from irquant.ir.listing import number_of
 from irquant.tools.options.completion import words
 from irquant.tools.options.options import force_option, output_option
 from irquant.tools.terminal.command_group import CommandGroup
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # slow imports are inside the functions that need them, since
     from irquant.tools.zoo.run import Run
 
 _FAILED = 1
+_GOING_ON = "the same command continues the run"
 #: Models at a time. A large part of a quantization runs on one core, but each model takes memory.
 _AT_A_TIME = 4
 
@@ -55,7 +57,7 @@ def zoo_command() -> None:
 
 
 @zoo_command.command("run")
-@click.argument("batch", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("batch", type=click.Path(path_type=Path))
 @grouped_option(
     HelpGroup.OUTPUT,
     "-o",
@@ -140,8 +142,8 @@ def run_command(
     if not (output.quiet and states <= {*LASTING}):
         click.echo(totals(rows), err=True)
     if is_interrupted:
-        done = sum(row.state is not State.NOT_DONE for row in rows)
-        click.echo(f"interrupted; {done} of {len(rows)} models are done; the same command continues the run", err=True)
+        left = sum(row.state is State.NOT_DONE for row in rows)
+        click.echo(f"interrupted with {left} of {number_of(len(rows), 'models')} left; {_GOING_ON}", err=True)
         return INTERRUPTS.exit_code
     return INTERNAL_ERROR if State.INTERNAL in states else 0 if states <= {*LASTING} else _FAILED
 
@@ -189,7 +191,8 @@ def compare_command(old: Path, new: Path, max_loss: float, output: Output) -> in
 
     def lines() -> Iterable[str]:
         yield from (f"{each.change}: {each.name}: {'; '.join(each.why)}" for each in told)
-        yield f"{len(found)} models: {', '.join(f'{count} {each}' for each, count in counts.items() if count)}"
+        counted = ", ".join(f"{count} {each}" for each, count in counts.items() if count)
+        yield f"{number_of(len(found), 'models')}: {counted}"
 
     output.show(values, lines)
     output.tell_failure(
@@ -246,12 +249,8 @@ def _init_values(path: Path, found: "Sequence[Found]", skipped: "Sequence[Skippe
 
 def _init_lines(path: Path, found: "Sequence[Found]", skipped: "Sequence[Skipped]") -> Iterable[str]:
     without_data = sum(each.data is None for each in found)
-    hint = (
-        f"; {without_data} of them without data, which are comments in the file: say where data are"
-        if without_data
-        else ""
-    )
-    yield f"{path}: {len(found)} models, {len(skipped)} left out{hint}"
+    lack = f" ({without_data} without data, as comments: say where data are)" if without_data else ""
+    yield f"{path}: {number_of(len(found), 'models')}{lack}, {len(skipped)} left out"
     yield from (f"left out: {each.model}: {each.reason}" for each in skipped if not each.is_broken)
 
 
@@ -298,4 +297,4 @@ def _plan_values(run: "Run") -> list[dict[str, object]]:
 
 def _plan_lines(run: "Run") -> Iterable[str]:
     yield from (f"{each.job.name}: {each.why}" for each in run.planned)
-    yield f"{len(run.waiting)} of {len(run.planned)} models to do"
+    yield f"{len(run.waiting)} of {number_of(len(run.planned), 'models')} to do"

@@ -43,7 +43,7 @@ def run_analyze(
 ) -> None:
     """Ranks layers as the options of the command say, and shows the ranking."""
     planned = planned_by(config, target, preset, ignored, samples=subset_size, keep_compressed=True)
-    planned = planned.noting(unused_preparation(data, planned.settings))
+    planned = planned.noting(unused_preparation(data, planned.settings, pictures))
     path, weights = model_paths(model, planned.settings)
     named_source = data or (planned.settings.engine.data_source if planned.settings.engine else None)
     check_run_files(

@@ -3,6 +3,7 @@
 import math
 import shlex
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from irquant.tools.report.page import check_page
 from irquant.tools.report.values import finite, latency_values, mode_values, output_values
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.open_extensions import open_extensions
-from irquant.tools.sources.open_inputs import open_data
+from irquant.tools.sources.open_inputs import open_data, unused_options
 from irquant.tools.terminal.comparison import comparison_next, comparison_verdict
 from irquant.tools.terminal.console import agreement_line, change_of_size, compared_on, decibels
 from irquant.tools.terminal.latency import latency_lines
@@ -67,6 +68,7 @@ def run_compare(
             latency_seconds=latency_seconds or SECONDS,
             progress=progress,
         )
+    found = replace(found, warnings=(*unused_options(data, pictures), *found.warnings))
     names = str(first), str(second)
     to_do = comparison_next(found, shlex.quote(names[0]), output.typed)
     output.show(

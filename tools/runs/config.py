@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from irquant.ir import printable
-from irquant.ir.user_files import no_such_file
 from irquant.passes.jobs.effective_options import effective_options
 from irquant.passes.options.config import QuantizationConfig
 from irquant.passes.options.config_error import ConfigError
@@ -18,7 +17,7 @@ from irquant.targets import load_target
 from irquant.targets.load import ANY
 from irquant.tools.options.planned import planned_by
 from irquant.tools.sources.data import names_function, source_files
-from irquant.tools.sources.open_inputs import model_paths
+from irquant.tools.sources.open_inputs import lost_paths, model_paths
 from irquant.tools.terminal.colours import tell_error
 from irquant.tools.terminal.console import message_line
 from irquant.tools.terminal.output import Output
@@ -50,18 +49,14 @@ def _refuse_lost_paths(settings: ConfigFile) -> None:
 
 def _not_here(settings: ConfigFile) -> Iterator[str]:
     """The paths in the file at which there is nothing that `quantize` can read."""
-    where, model = settings.where, settings.model
-    named = {"model.model": model.model, "model.weights": model.weights}
-    for key, path in named.items():
-        if path and not Path(path).exists():
-            yield f"{where}: {key}: {no_such_file(path)}"
+    yield from lost_paths(settings)
     source = settings.engine.data_source if settings.engine else None
     if source is None or names_function(source):
         return
     try:
         source_files(source)
     except DataError as error:
-        yield f"{where}: engine.data_source: {error}"
+        yield f"{settings.where}: engine.data_source: {error}"
 
 
 def _lacking(file: Path, config: QuantizationConfig) -> Iterator[str]:

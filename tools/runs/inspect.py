@@ -43,7 +43,8 @@ def summary_lines(summary: Summary, quantized: str) -> Iterable[str]:
     yield f"quantized: {quantized}"
     for kind, constants in summary.constants.items():
         yield f"constants: {constants.count} of {kind}: {constants.values} values, {megabytes(constants.bytes)}"
-    yield f"weights file: {megabytes(summary.weights_bytes)}; no layer uses {summary.unused_bytes} bytes of it"
+    unused = f"; no layer uses {summary.unused_bytes:,} bytes of it" if summary.unused_bytes else ""
+    yield f"weights file: {megabytes(summary.weights_bytes)}{unused}"
     for line in summary.control_flow:
         yield f"control flow: {line}"
     for state in summary.states:

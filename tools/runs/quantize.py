@@ -93,7 +93,9 @@ def run_quantize(
         notes=notes,
     )
     options, settings = planned.config, planned.settings
-    planned = planned.noting(chain(unused_preparation(data, settings), place.notes(is_configured=model is None)))
+    planned = planned.noting(
+        chain(unused_preparation(data, settings, pictures), place.notes(is_configured=model is None))
+    )
     path, weights = model_paths(model, settings, weights)
     result = place.of(path, settings.model.model_name)
     named_source = data or (settings.engine.data_source if settings.engine else None)

@@ -20,7 +20,7 @@ from irquant.ir.array_files import StoredArray, stored_array
 from irquant.ir.suggestions import closest, did_you_mean
 from irquant.ir.user_files import open_user_file
 from irquant.passes.calibration.numbered_arrays import by_number, feed_of, is_numbered
-from irquant.passes.runtime.samples import DataError, ModelInput, Sample, takes_shape, why_unread
+from irquant.passes.runtime.samples import DataError, ModelInput, Sample, why_unread
 
 #: What opens each array of a file, by its key.
 _Arrays = Mapping[str, Callable[[], StoredArray]]
@@ -104,16 +104,16 @@ class ArraySource:
             return lambda index: self._numbered(path, arrays, *numbers[index])
         stored = {name: _read(path, arrays[key]) for key, name in keys.items()}
         if not self._is_stack(path, stored):
-            return lambda _: ("", {name: self._whole(path, array, name) for name, array in stored.items()})
+            return lambda _: ("", {name: _read(path, array.whole) for name, array in stored.items()})
         return lambda index: (
             f", row {index}",
-            {name: self._row(path, array, name, index) for name, array in stored.items()},
+            {name: _read(path, partial(array.row, index)) for name, array in stored.items()},
         )
 
     def _numbered(
         self, path: Path, arrays: _Arrays, number: int, by_step: Mapping[int, Mapping[str, str]]
     ) -> tuple[str, object]:
-        return f", number {number}", feed_of(by_step, lambda name, key: self._sample(path, arrays[key], name))
+        return f", number {number}", feed_of(by_step, lambda key: _read(path, _read(path, arrays[key]).whole))
 
     def _feeds(self, path: Path, arrays: _Arrays) -> Iterator[tuple[str, object]]:
         keys = self._keys(path, arrays)
@@ -122,32 +122,11 @@ class ArraySource:
             return
         stored = {name: _read(path, arrays[key]) for key, name in keys.items()}
         if not self._is_stack(path, stored):
-            yield "", {name: self._whole(path, array, name) for name, array in stored.items()}
+            yield "", {name: _read(path, array.whole) for name, array in stored.items()}
             return
-        rows = {name: self._rows(path, array, name) for name, array in stored.items()}
+        rows = {name: _rows(path, array) for name, array in stored.items()}
         for row in range(len(next(iter(stored.values())))):
             yield f", row {row}", {name: next(each) for name, each in rows.items()}
-
-    def _sample(self, path: Path, open_: Callable[[], StoredArray], name: str) -> Array:
-        return self._whole(path, _read(path, open_), name)
-
-    def _whole(self, path: Path, array: StoredArray, name: str) -> Array:
-        """An array as one sample; if its shape cannot fit, another of that shape, which is refused later."""
-        fits = takes_shape(self._input(name), array.shape)
-        return _read(path, array.whole) if fits else array.hollow()
-
-    def _rows(self, path: Path, array: StoredArray, name: str) -> Iterator[Array]:
-        """The samples of a stack, likewise."""
-        if not takes_shape(self._input(name), array.shape[1:]):
-            yield from array.hollow()
-            return
-        rows = array.rows()
-        for _ in range(len(array)):
-            yield _read(path, partial(next, rows))
-
-    def _row(self, path: Path, array: StoredArray, name: str, index: int) -> Array:
-        fits = takes_shape(self._input(name), array.shape[1:])
-        return _read(path, partial(array.row, index)) if fits else array.hollow()[index]
 
     def _input(self, name: str) -> ModelInput:
         return next(model for model in self.inputs if name in model.names)
@@ -214,6 +193,13 @@ def _opened(path: Path, inputs: tuple[ModelInput, ...]) -> Generator[_Arrays]:
         archive = _read(path, lambda: zipfile.ZipFile(stack.enter_context(open_user_file(path))))
         names = stack.enter_context(archive).namelist()
         yield {name.removesuffix(".npy"): partial(stored_array, partial(archive.open, name)) for name in names}
+
+
+def _rows(path: Path, array: StoredArray) -> Iterator[Array]:
+    """The samples of a stack."""
+    rows = array.rows()
+    for _ in range(len(array)):
+        yield _read(path, partial(next, rows))
 
 
 def _read(path: Path, read: Callable[[], _Read]) -> _Read:

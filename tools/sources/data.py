@@ -110,6 +110,14 @@ def names_function(text: str) -> bool:
     return bool(colon) and len(before) > 1 and after.isidentifier() and not _mode(Path(text))
 
 
+def may_be_images(text: str) -> bool:
+    """Whether `text` names images or videos; True if nothing is there."""
+    try:
+        return not names_function(text) and source_files(text)[0].suffix.lower() not in ARRAY_SUFFIXES
+    except DataError:
+        return True
+
+
 def seen_from(folder: Path, text: str) -> str:
     """A source that is given relative to a folder, as a path for any current folder; names of modules do not change."""
     placed = str(folder / text)

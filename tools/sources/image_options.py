@@ -1,6 +1,6 @@
 """How files become samples: the options."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC")
@@ -8,6 +8,8 @@ LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC")
 FITS = ("stretch", "crop", "pad", "letterbox")
 #: Resize filters, by the names that Pillow has for them.
 FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+#: Fields that say nothing of the preparation of images.
+_NOT_OF_IMAGES = ("sequences", "named")
 #: Pixels before mean and scale: black and white.
 BLACK, WHITE = 0, 255
 
@@ -46,3 +48,12 @@ class ImageOptions:
     skip_broken: bool = False
     sequences: int | Literal["all"] | None = None
     named: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def given(self) -> list[str]:
+        """The names of the options for images that are given."""
+        return [
+            each.name
+            for each in fields(self)
+            if each.name not in _NOT_OF_IMAGES and getattr(self, each.name) != each.default
+        ]

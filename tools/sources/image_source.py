@@ -38,13 +38,14 @@ class ImageSource:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """A warning for each kind of files that are few among many."""
+        """Those of the preparation, and a warning for each kind of files that are few among many."""
         counts = Counter(map(_kind_of, self.paths))
-        return tuple(
+        few = tuple(
             f"only {count} of {len(self.paths)} images are {kind} files: check that they belong to the data"
             for kind, count in counts.items()
             if count <= _STANDS_OUT * len(self.paths)
         )
+        return (*self.preparation.doubts, *few)
 
     def __len__(self) -> int:
         """The number of images."""

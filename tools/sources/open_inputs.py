@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from irquant.ir import Graph
+from irquant.ir.spelling import option
 from irquant.ir.suggestions import closest, did_you_mean
+from irquant.ir.user_files import no_such_file
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.config_file import ConfigFile
 from irquant.passes.options.note import Note
 from irquant.passes.runtime.samples import DataError, Sample, model_inputs
-from irquant.tools.sources.data import open_source
+from irquant.tools.sources.data import may_be_images, open_source
 from irquant.tools.sources.image_options import ImageOptions
 from irquant.tools.sources.model_info import filled_from_model_info
 
@@ -28,15 +30,27 @@ def model_paths(model: Path | None, settings: ConfigFile, weights: Path | None =
         weights: The path of the .bin from the command line; default: from the configuration, or beside the model.
 
     Raises:
-        ConfigError: neither names a model.
+        ConfigError: neither names a model, or what the configuration names is not there.
     """
     if model:
         return model, weights
     if not settings.model.model:
         message = "no model is given: give the path of an .xml, or a configuration with model.model"
         raise ConfigError(message)
+    if lost := list(lost_paths(settings)):
+        raise ConfigError(lost[0])
     named = settings.model.weights
     return Path(settings.model.model), weights or (Path(named) if named else None)
+
+
+def lost_paths(settings: ConfigFile) -> Iterator[str]:
+    """A message for each file of the model in a configuration that is not there."""
+    folder = Path(settings.where).parent
+    for key, path in (("model.model", settings.model.model), ("model.weights", settings.model.weights)):
+        if path and not Path(path).exists():
+            is_beside = bool(settings.where) and (folder / path).exists()
+            hint = f"; paths are relative to the current folder: run the command in {folder}" if is_beside else ""
+            yield f"{settings.where}: {key}: {no_such_file(path)}{hint}".removeprefix(": ")
 
 
 def open_data(
@@ -73,11 +87,25 @@ def prepared_as(data: str | None, pictures: ImageOptions, settings: ConfigFile) 
     return as_published(pictures, settings.engine) if data is None and settings.engine else pictures
 
 
-def unused_preparation(data: str | None, settings: ConfigFile) -> Iterator[str]:
-    """A note if the configuration says how to prepare images, but the command line names other data."""
+def unused_preparation(data: str | None, settings: ConfigFile, pictures: ImageOptions) -> Iterator[str]:
+    """Messages if it is said how to prepare images, but the data are others.
+
+    Args:
+        data: The source from the command line.
+        settings: The configuration.
+        pictures: Options for images from the command line.
+    """
+    yield from unused_options(data, pictures)
     if data and settings.engine and (names := settings.engine.preparation):
         listed = ", ".join(names)
         yield Note(f"engine: {listed}: for engine.data_source only; images of --data are prepared as options say")
+
+
+def unused_options(data: str | None, pictures: ImageOptions) -> Iterator[str]:
+    """A message if the command line says how to prepare images, but names data of another kind."""
+    if data and (flags := pictures.given) and not may_be_images(data):
+        listed = ", ".join(map(option, flags))
+        yield f"{listed}: for images only; what {data} gives is fed as it is"
 
 
 def open_as(data: str, graph: Graph, pictures: ImageOptions) -> Iterable[Sample]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from irquant.ir import DYNAMIC, Array, ElementType, element_type
+from irquant.ir.listing import number_of
+from irquant.ir.spelling import worded
 from irquant.passes.runtime.samples import DataError, ModelInput
 from irquant.tools.sources.fit_image import DEFAULT_FILTER, DEFAULT_FIT, fit_image
 from irquant.tools.sources.image_options import BLACK, LAYOUTS, WHITE, ImageOptions
@@ -14,6 +16,10 @@ from irquant.tools.sources.read_image import DEEP_WHITE
 
 if TYPE_CHECKING:
     from PIL import Image
+
+
+#: Smaller scales are rather factors, such as 1 / 255.
+_FACTOR = 0.02
 
 
 def takes_integers(inputs: Sequence[ModelInput]) -> bool:
@@ -51,17 +57,22 @@ class ImagePreparation:
             raise DataError(message)
         for name, values in (("mean", self.options.mean), ("scale", self.options.scale)):
             if len(values) not in (0, 1, self.channels):
-                message = f"{name} has {len(values)} numbers, but input {self.inputs[0]} has {self.channels} channels"
+                channels = number_of(self.channels, "channels")
+                message = f"{name} has {len(values)} numbers, but input {self.inputs[0]} has {channels}"
                 raise DataError(message)
         if 0 in self.options.scale:
             message = f"scale is {', '.join(map(str, self.options.scale))}: cannot divide by zero"
             raise DataError(message)
+        if self._size and not self._fits(*self._size):
+            raise DataError(self._about_size(*self._size))
 
     def _why_no_pixels(self) -> str:
         """Why no image fits the input; empty if images may fit."""
         channels = self.channels
         if channels not in (1, 3):
-            return f"{channels} channels, but images have 1 or 3"
+            others = [each for each in LAYOUTS if self._channels_in(each) in (1, 3)]
+            fits = f" (layout {' or '.join(others)} fits)" if others else ""
+            return f"{channels} channels in layout {self.layout}, but images have 1 or 3{fits}"
         if self.is_deep:
             return "images with 3 channels are read in 8 bits" if channels == 3 else ""
         if not self._kind.is_float and not _holds_pixels(self._kind):
@@ -79,6 +90,18 @@ class ImagePreparation:
             ",".join(f"{each:g}" for each in values) for values in (options.mean or (0,), options.scale or (1,))
         )
         return f"{colours}{part}, {sized}, mean {mean}, scale {scale}, {self.layout}, {self._kind.name}"
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """A warning if mean and scale are made for values of 0 to 1, or are meant to be multiplied by."""
+        mean, scale = self.options.mean, self.options.scale
+        if not scale or max(scale) >= 1 or min(scale) <= 0 or max(map(abs, mean), default=0) > 1:
+            return ()
+        if max(scale) < _FACTOR:
+            meant = _spelt(scale=[1 / each for each in scale])
+            return (f"the scale divides pixels, and {scale[0]:g} looks like a factor: write {meant}",)
+        meant = _spelt(mean=[each * WHITE for each in mean], scale=[each * WHITE for each in scale])
+        return (f"pixels are 0 to 255, and mean and scale look like those for values of 0 to 1: write {meant}",)
 
     @property
     def _how(self) -> str:
@@ -120,6 +143,23 @@ class ImagePreparation:
     def _axes(self) -> dict[str, int]:
         return dict(zip(self.layout, self.inputs[0].shape or (), strict=True))
 
+    def _channels_in(self, layout: str) -> int | None:
+        """The number of channels in another layout; None: it has other axes."""
+        shape = self.inputs[0].shape or ()
+        return shape[layout.index("C")] if len(shape) == len(layout) else None
+
+    def _fits(self, width: int, height: int) -> bool:
+        """Whether the input takes images of a size."""
+        return self._axes["H"] in (DYNAMIC, height) and self._axes["W"] in (DYNAMIC, width)
+
+    def _about_size(self, width: int, height: int) -> str:
+        """The message about a size that the input does not take."""
+        turned = "; height comes first" if self._fits(height, width) else ""
+        message = f"size {height}x{width} does not fit input {self.inputs[0]}{turned}"
+        is_fixed = DYNAMIC not in (self._axes["H"], self._axes["W"])
+        own = f"write {self._axes['H']}x{self._axes['W']}, or leave it out" if is_fixed else ""
+        return "; ".join(filter(None, (message, own)))
+
     @property
     def _kind(self) -> ElementType:
         return element_type(self.inputs[0].element_type)
@@ -149,6 +189,15 @@ class ImagePreparation:
         if pixels.shape[2] < self.channels:
             pixels = np.repeat(pixels, self.channels, axis=2)
         return pixels[:, :, ::-1] if self.options.colour_order == "bgr" else pixels
+
+
+def _spelt(**numbers: Sequence[float]) -> str:
+    """Options with numbers, as the user writes them; those without are left out."""
+    written = {name: ",".join(f"{each:.6g}" for each in values) for name, values in numbers.items() if values}
+    return worded(
+        " ".join(f"--{name} {values}" for name, values in written.items()),
+        ", ".join(f"{name} {values}" for name, values in written.items()),
+    )
 
 
 def _holds_pixels(kind: ElementType) -> bool:

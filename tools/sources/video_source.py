@@ -43,8 +43,8 @@ class VideoSource:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Nothing: frames of one film may resemble each other."""
-        return ()
+        """Those of the preparation."""
+        return self.preparation.doubts
 
     def __length_hint__(self) -> int:
         """Unknown until the files are read."""

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from irquant.ir.listing import number_of
 from irquant.passes import Report
 from irquant.passes.analysis.agreement import ENOUGH_SAMPLES, Agreement, Verdict
 from irquant.passes.analysis.outputs import OutputKind
@@ -64,14 +65,14 @@ def lacks_data(report: Report) -> bool:
 def samples_line(report: Report) -> str:
     """How many samples were measured, and why."""
     total, sampling = report.samples + report.sampling.left, report.sampling
-    used = f"{report.samples} of {total} samples" if sampling.left else f"{report.samples} samples"
+    used = f"{report.samples} of {total} samples" if sampling.left else number_of(report.samples, "samples")
     return f"{used} ({sampling.why})" if sampling.why else used
 
 
 def counted(samples: int, kind: str = "samples") -> str:
     """How many samples, and whether these are few; `kind` is their plural."""
     few = " (few: others may say otherwise)" if samples < ENOUGH_SAMPLES else ""
-    return f"{samples} {kind.removesuffix('s') if samples == 1 else kind}{few}"
+    return f"{number_of(samples, kind)}{few}"
 
 
 def compared_on(samples: int, *, held_out: bool, is_spread: bool) -> str:

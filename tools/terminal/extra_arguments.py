@@ -29,12 +29,22 @@ def _hint(extra: Sequence[str], options: Mapping[str, object]) -> str:
     if dashed := next((each for each in extra if each[0] in _DASHES), ""):
         name = dashed.lstrip(_DASHES)
         return f"; '{dashed[0]}' is no hyphen: type {'--' if len(name) > 1 else '-'}{name}"
+    if all(map(_is_number, extra)):
+        return "; numbers of one option have commas between them, e.g. --mean 123.675,116.28,103.53"
     if len(extra) > 1:
         return "; if the shell made them of a glob, put quotes around it" if all(map(_exists, extra)) else ""
     [one] = extra
     if one.endswith(_CONFIGURATIONS) and "config" in options and options["config"] is None:
         return f"; did you mean -c {one}?"
     return f"; did you mean --data {one}?" if "data" in options and options["data"] is None else ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _exists(name: str) -> bool:

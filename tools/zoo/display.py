@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from irquant.ir import printable
-from irquant.ir.listing import first_few
+from irquant.ir.listing import first_few, number_of
 from irquant.tools.zoo.job import Job
 from irquant.tools.zoo.record import State
 from irquant.tools.zoo.rows import IGNORED, Row
@@ -107,7 +107,8 @@ def totals(rows: Sequence[Row]) -> str:
         if count := sum(row.why.startswith(start) for row in rows):
             did.append(f"{count} {words}")
     states = Counter(row.state for row in rows)
-    return f"{len(rows)} models: {', '.join(did)}; {', '.join(f'{count} {state}' for state, count in states.items())}"
+    found = ", ".join(f"{count} {state}" for state, count in states.items())
+    return f"{number_of(len(rows), 'models')}: {', '.join(did)}; {found}"
 
 
 def failures(rows: Sequence[Row]) -> Iterator[str]:

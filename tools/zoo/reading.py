@@ -1,5 +1,6 @@
 """Reads a batch file. All mistakes are found before any work, each with its line; what a model lacks is known, too."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from pydantic_core import ErrorDetails
 from irquant.ir.user_files import read_user_text
 from irquant.passes.options.config_error import ConfigError
 from irquant.passes.options.pot_config import read_config_file
+from irquant.passes.runtime.load_model import FORMATS
 from irquant.targets import Lines, YamlMistake, explain_all
 from irquant.tools.sources.data import seen_from
 from irquant.tools.zoo.batch_errors import BatchError, Mistake
@@ -74,9 +76,20 @@ def read_batch(path: Path, outputs: Path) -> list[Named]:
     return _Reader(path, outputs).models()
 
 
+def _no_batch(path: Path) -> str:
+    """What a path is that is no batch file, as far as its name tells, and what to do; empty: it may be one."""
+    if path.is_dir():
+        return f"is a folder, expected a batch file: `irquant zoo init {shlex.quote(str(path))}` writes one"
+    if path.suffix.lower() in (".xml", *FORMATS):
+        return f"is a model, expected a batch file: `irquant quantize {shlex.quote(str(path))}` takes one model"
+    return ""
+
+
 class _Reader:
     def __init__(self, path: Path, outputs: Path) -> None:
         self.path, self.outputs = path, outputs
+        if what := _no_batch(path):
+            raise BatchError(path, [Mistake(0, what)])
         self.told = set[Location]()  # options with mistakes, also by the key that was meant
         try:
             self.lines = Lines(read_user_text(path))

@@ -247,6 +247,7 @@ Module.__module__ = "torch.nn.modules.module"
     ("given", "way"),
     [
         (Net(), ": openvino.convert_model(...) makes one of it"),
+        ({"model_name": "m", "model": "m.xml", "weights": "m.bin"}, ": give the path that is its 'model'"),
         (ov.compile_model(two_layers(), "CPU"), ": give the model that it was compiled from"),
         (ov.compile_model(two_layers(), "CPU").create_infer_request(), ": give the model that it was compiled from"),
     ],

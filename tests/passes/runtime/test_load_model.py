@@ -84,15 +84,38 @@ def test_what_the_converter_does_not_know_is_one_line(tmp_path: Path, suffix: st
 
 
 @pytest.mark.parametrize("content", [b"", b"hello world", bytes(range(1, 200))])
-def test_an_onnx_file_that_is_none_is_told_without_words_of_other_converters(
-    tmp_path: Path, content: bytes, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("suffix", "name"), [(".onnx", "ONNX"), (".tflite", "TensorFlow Lite")])
+def test_a_file_of_another_format_is_told_without_words_of_other_converters(
+    tmp_path: Path, content: bytes, suffix: str, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "broken.onnx"
+    path = tmp_path / f"broken{suffix}"
     path.write_bytes(content)
-    said = r"broken\.onnx: the runtime cannot convert it: it is no ONNX model, or a damaged one$"
+    said = rf"broken\{suffix}: the runtime cannot convert it: it is no {name} model, or a damaged one$"
     with pytest.raises(UserError, match=said):
         load_model(path)
     assert capfd.readouterr() == ("", "")
+
+
+def test_missing_weights_of_an_onnx_are_told(tmp_path: Path) -> None:
+    weight = numpy_helper.from_array(np.ones((4, 4), np.float32), "w")
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "net", [x], [y], [weight])
+    path = tmp_path / "net.onnx"
+    kept_apart: dict[str, Any] = {"save_as_external_data": True, "location": "net.data", "size_threshold": 0}
+    onnx.save(helper.make_model(graph, ir_version=8), path, **kept_apart)
+    (tmp_path / "net.data").unlink()
+    with pytest.raises(UserError) as error:
+        load_model(path)
+    assert str(error.value) == f"{path}: its weights are missing: there is no file {tmp_path / 'net.data'}"
+
+
+def test_the_file_of_a_saved_model_is_told_to_be_a_part_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "variables").mkdir()
+    path = tmp_path / "saved_model.pb"
+    path.touch()
+    with pytest.raises(UserError) as error:
+        load_model(path)
+    assert str(error.value) == f"{path}: holds no weights: give the folder of the SavedModel, {tmp_path}"
 
 
 def test_the_operations_that_the_converter_does_not_know_are_named(tmp_path: Path) -> None:

@@ -107,16 +107,21 @@ def test_bytes_may_feed_a_float_input() -> None:
 @pytest.mark.parametrize(
     ("feed", "said"),
     [
-        (np.zeros((1, 3, 2, 3)), "input 'image' f32[1,3,2,2]: got float64[1, 3, 2, 3]"),
+        (np.zeros((1, 2, 2, 2)), "input 'image' f32[1,3,2,2]: got float64[1, 2, 2, 2]"),
         (np.zeros(3), "input 'image' f32[1,3,2,2]: got float64[3]"),
         ({"imge": GOOD}, "the model has no input 'imge'; did you mean 'image'? it takes 'image' f32[1,3,2,2]"),
         ({}, "no array for input 'image' f32[1,3,2,2]"),
         ({"wrong": np.zeros((1, 3))}, "the model has no input 'wrong'; it takes 'image' f32[1,3,2,2]"),
+        (
+            {"pixels": GOOD, "labels": np.zeros(1, int)},
+            "the model has no input 'pixels'; it takes 'image' f32[1,3,2,2]; 'pixels' fits: "
+            "transform=lambda item: item['pixels']",
+        ),
         ({"wrong": GOOD, "more": GOOD}, "the model has no input 'wrong'; it takes 'image' f32[1,3,2,2]"),
-        ({1: GOOD}, "the model has no input 1; it takes 'image' f32[1,3,2,2]; it fits: give it as {'image': ...}"),
+        ({1: GOOD}, "the model has no input 1; it takes 'image' f32[1,3,2,2]; 1 fits: transform=lambda item: item[1]"),
         (
             {"a\nb": GOOD},
-            r"the model has no input 'a\nb'; it takes 'image' f32[1,3,2,2]; it fits: give it as {'image': ...}",
+            r"the model has no input 'a\nb'; it takes 'image' f32[1,3,2,2]; 'a\nb' fits: transform=lambda item: item['a\nb']",
         ),
         ({"image": GOOD, "alias": GOOD}, "'image' and 'alias' are names of one input; give one of them"),
         (

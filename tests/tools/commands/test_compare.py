@@ -257,3 +257,12 @@ def test_a_sample_that_does_not_fit_is_named(model: Path, tmp_path: Path, capfd:
     np.savez(tmp_path / "s.npz", image=np.zeros((2, 3, 9, 8), np.float32))
     assert run(["compare", str(model), str(model), "--data", str(tmp_path / "s.npz")]) == 2
     assert "input 'image' f32[1,3,8,8]: got float32[" in capfd.readouterr().err
+
+
+def test_options_for_images_that_arrays_do_not_heed_are_told(
+    model: Path, quantized: Path, arrays: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--mean", "1", "--no-latency"]
+    assert run(["compare", str(model), str(quantized), "--data", str(arrays), *options]) == 0
+    said = f"warning: --mean: for images only; what {arrays} gives is fed as it is"
+    assert said in capfd.readouterr().out.splitlines()

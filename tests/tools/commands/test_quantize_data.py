@@ -100,3 +100,54 @@ def test_the_exit_code_says_that_data_look_wrong_only_if_that_is_wanted(
     assert run([*command, str(arrays), "--strict"]) == 0
     assert run([*command, str(arrays), "--samples", "5", "--strict"]) == 1
     assert capfd.readouterr().err.splitlines()[-1] == "o.xml: not checked, since no samples were held out"
+
+
+def test_batches_in_files_are_split_with_their_values(
+    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    batches = np.random.default_rng(3).normal(size=(3, 8, 3, 8, 8)).astype(np.float32)
+    np.save(tmp_path / "batches.npy", batches)
+    said = f"data: 24 samples; 'image' f32[1,3,8,8] {batches.min():.4g} to {batches.max():.4g}"
+    assert said in lines(capfd, model, tmp_path / "batches.npy")
+
+
+@pytest.mark.parametrize("kind", ["array", "function"])
+def test_options_for_images_that_other_data_do_not_heed_are_told(
+    kind: str, model: Path, arrays: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        f"import numpy as np\ndef samples(): return [{{'image': each}} for each in np.load({str(arrays)!r})['image']]\n"
+    )
+    data = arrays if kind == "array" else Path("mine.py:samples")
+    said = f"warning: --size, --mean: for images only; what {data} gives is fed as it is"
+    assert said in lines(capfd, model, data, "--mean", "1,2,3", "--size", "8x8")
+    assert not any("for images only" in line for line in lines(capfd, model, data))
+
+
+def test_options_for_images_are_no_surprise_with_images(
+    model: Path, pictures: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert not any("for images only" in line for line in lines(capfd, model, pictures, "--mean", "1", "--scale", "2"))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--mean", "0.485,0.456,0.406", "--scale", "0.229,0.224,0.225"],
+            "pixels are 0 to 255, and mean and scale look like those for values of 0 to 1: "
+            "write --mean 123.675,116.28,103.53 --scale 58.395,57.12,57.375",
+        ),
+        (["--mean", "0.5", "--scale", "0.5"], "write --mean 127.5 --scale 127.5"),
+        (["--scale", "0.00392157"], "the scale divides pixels, and 0.00392157 looks like a factor: write --scale 255"),
+        (["--mean", "127.5", "--scale", "0.5"], ""),
+        (["--scale", "1"], ""),
+        (["--scale", "255"], ""),
+        (["--mean", "123.675,116.28,103.53", "--scale", "58.395,57.12,57.375"], ""),
+    ],
+)
+def test_mean_and_scale_for_other_values_than_pixels_are_told(
+    options: list[str], said: str, model: Path, pictures: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = [line for line in lines(capfd, model, pictures, *options) if "write --" in line]
+    assert [line.endswith(said) for line in found] == [True] * bool(said)

@@ -84,7 +84,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(complaints: Comp
     [
         ("", "1: the content is empty; should be a mapping; its keys: defaults, models"),
         ("- 7", "1: the content is [7]; should be a mapping; its keys: defaults, models"),
-        ("models: []", "1: models is []; List should have at least 1 item after validation, not 0"),
+        ("models: []", "1: models is []; should have at least 1 entry"),
         ("\nmodels: 3", "2: models is 3; should be a list"),
         ("defaults: {}", "1: 'models' is missing"),
         ("models:\n- 7", "2: models[0] is 7; should be a mapping of keys to values"),
@@ -326,7 +326,7 @@ def test_data_may_stand_in_the_configuration(folder: Path, capfd: pytest.Capture
     )
     (folder / "b.yaml").write_text("models: [{model: m.xml, config: c.yaml}]\n")
     assert run(["zoo", str(folder / "b.yaml"), "--dry-run"]) == 0
-    assert capfd.readouterr().out == "m: new\n1 of 1 models to do\n"
+    assert capfd.readouterr().out == "m: new\n1 of 1 model to do\n"
 
 
 def test_a_tuning_is_a_file_of_the_command_and_its_other_options_are_named(
@@ -426,7 +426,7 @@ def test_a_tree_of_models_becomes_a_batch_file(tree: Path, folder: Path, capfd: 
     captured = capfd.readouterr()
     quantized, precise = "intel/three/FP16-INT8/three.xml", "public/one/FP16/one.xml"
     assert [line.partition(" '")[0] for line in captured.out.splitlines()] == [
-        f"{folder / 'b.yaml'}: 3 models, 3 left out; 2 of them without data, which are comments in the file: say where data are",
+        f"{folder / 'b.yaml'}: 3 models (2 without data, as comments: say where data are), 3 left out",
         f"left out: {tree / quantized}: already quantized: it contains FakeQuantize",
         f"left out: {tree / precise}: public/one/FP32/one.xml is there",
     ]
@@ -465,7 +465,7 @@ def test_new_models_are_added_to_a_batch_file(tree: Path, folder: Path, capfd: p
     (folder / "data").mkdir()
     (folder / "data/late.npz").write_bytes((folder / "s.npz").read_bytes())
     capfd.readouterr()
-    for expected in ("2 models", "0 models"):
+    for expected in ("2 models (1 without data, as comments: say where data are)", "0 models"):
         assert run([*init, "--data", f"{folder}/data/{{name}}.npz", "--add"]) == 0
         assert capfd.readouterr().out.startswith(f"{batch}: {expected}, ")
         assert batch.read_text() == (
@@ -518,3 +518,18 @@ def test_a_batch_file_is_never_replaced(folder: Path, capfd: pytest.CaptureFixtu
         == f"error: {folder / 'b.yaml'}: cannot be written: File exists; give another -o, or --add to add models to it\n"
     )
     assert (folder / "b.yaml").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (".", "is a folder, expected a batch file: `irquant zoo init .` writes one"),
+        ("m.xml", "is a model, expected a batch file: `irquant quantize m.xml` takes one model"),
+    ],
+)
+def test_what_is_no_batch_file_is_told(
+    given: str, said: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    assert run(["zoo", given]) == 2
+    assert capfd.readouterr().err == f"{given}: {said}\nerror: {given}: a mistake, see above; nothing was done\n"

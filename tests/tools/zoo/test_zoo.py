@@ -306,7 +306,7 @@ def test_a_page_has_the_rows_of_the_results(zoo: Zoo) -> None:
     said = zoo.run(batch).stderr
     assert said == (
         f"{zoo.results}: results of models that are not in the batch file: own, wrong\n"
-        "1 models: 0 ran, 1 up to date; 1 done\n"
+        "1 model: 0 ran, 1 up to date; 1 done\n"
     )
     assert table(zoo.results / "report.html") == [[*rows[0][:7], rows[0][8]]], "it is what the records say now"
     assert "1 up to date before this run" in (zoo.results / "report.html").read_text()
@@ -634,8 +634,8 @@ def test_an_interrupted_run_says_how_to_go_on(zoo: Zoo, name: str) -> None:
     _, said = process.communicate(timeout=20)
     assert process.returncode == 128 + number
     assert said == (
-        "a: started\n1 models: 0 ran; 1 not done\n"
-        "interrupted; 0 of 1 models are done; the same command continues the run\n"
+        "a: started\n1 model: 0 ran; 1 not done\n"
+        "interrupted with 1 of 1 model left; the same command continues the run\n"
     )
     assert psutil.wait_procs(workers, timeout=20)[1] == []
     assert [row[1] for row in table(zoo.results / "report.html")] == ["… not done"]
