@@ -23,6 +23,8 @@ from ..analysis.constants import SHAPE_READERS, constant_nodes, fold_shape, valu
 from ..analysis.halves import Halves, pass_on
 from ..infra.base import Context, Fact, Pass
 
+#: The least numbers of weights that are worth sharing: of fewer, a copy costs little, and each gets a scale of its own.
+_WORTH_SHARING = 4096
 _ROLES = {"Add": "bias", "Concat": "joined"}
 #: The inputs of attention that are second operands of its products after decomposition.
 _KEYS_AND_VALUES = (1, 2)
@@ -45,8 +47,8 @@ class Normalize(Pass):
        and joined with activations by Concat are folded, too. If other operations read a matrix untransposed, its
        product transposes it instead, and it stays one constant.
     3. A stack of one matrix, [1, K, N], becomes the matrix.
-    4. Layers with equal weights read one constant: a converter makes a copy for each layer if it folds a Transpose of
-       weights that layers share. Otherwise what later passes change in each copy would be stored as often.
+    4. Layers with equal large weights read one constant: a converter makes a copy for each layer if it folds a
+       Transpose of weights that layers share. Otherwise what later passes change in each copy would be stored as often.
     5. The ShapeOf of a constant becomes a constant, so that no table is kept for its size alone.
     No value changes. Converters fold such chains themselves; models read directly from ONNX have them, and models that
     were reshaped after the conversion.
@@ -176,7 +178,7 @@ def _merge_copies(graph: Graph) -> int:
     originals: dict[object, list[Node]] = {}
     copies: dict[Node, Node] = {}
     for node in weights:
-        if node.type == "Const" and node.output().element_type.dtype is not None:
+        if node.type == "Const" and node.output().element_type.is_float and node.array.size >= _WORTH_SHARING:
             alike = originals.setdefault(_glimpse(node), [])
             original = next((each for each in alike if np.array_equal(each.array, node.array)), None)
             if original is None:

@@ -12,15 +12,15 @@ from irquant.targets import load_target
 
 CONV = 'strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_pad="explicit"'
 MODEL = f"""
-x: f32[1,2,4,4] = Parameter()
+x: f32[1,2,5,5] = Parameter()
 w: f32[2,2,1,1] = Const() [1.0, 2.0, 3.0, 4.0]
 v: f32[2,4,1,1] = Const() [1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0, 4.0]
-relu: f32[1,2,4,4] = ReLU(x)
-first: f32[1,2,4,4] = Convolution(relu, w) {CONV}
-sigmoid: f32[1,2,4,4] = Sigmoid(first)
-all: f32[1,4,4,4] = Concat(relu, sigmoid) axis="1"
-second: f32[1,2,4,4] = Convolution(all, v) {CONV}
-square: f32[1,2,4,4] = MatMul(second, second)
+relu: f32[1,2,5,5] = ReLU(x)
+first: f32[1,2,5,5] = Convolution(relu, w) {CONV}
+sigmoid: f32[1,2,5,5] = Sigmoid(first)
+all: f32[1,4,5,5] = Concat(relu, sigmoid) axis="1"
+second: f32[1,2,5,5] = Convolution(all, v) {CONV}
+square: f32[1,2,5,5] = MatMul(second, second)
 r = Result(square)
 """
 

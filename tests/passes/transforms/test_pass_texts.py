@@ -1,5 +1,7 @@
 """Each pass on small graphs: text before, text after, and what it must leave alone."""
 
+import base64
+import zlib
 from typing import ClassVar
 
 import numpy as np
@@ -101,19 +103,23 @@ def test_normalize_folds_reshapes_and_transposes_of_weights() -> None:
 
 def test_normalize_has_layers_with_equal_weights_read_one_constant() -> None:
     """A converter makes a copy of shared weights for each layer whose Transpose it folds."""
-    text = """
-        x: f32[1,2] = Parameter()
-        w: f32[2,2] = Const() [1, 2, 3, 4]
-        {copy}
-        other: f32[2,2] = Const() [1, 2, 3, 5]
-        a: f32[1,2] = MatMul(x, w) transpose_a="false" transpose_b="true"
-        b: f32[1,2] = MatMul(a, {second}) transpose_a="false" transpose_b="true"
-        c: f32[1,2] = MatMul(b, other) transpose_a="false" transpose_b="true"
+    square = {
+        last: base64.b64encode(zlib.compress(np.append(np.ones(4095, np.float32), np.float32(last)).tobytes())).decode()
+        for last in (1, 2)
+    }
+    text = f"""
+        x: f32[1,64] = Parameter()
+        w: f32[64,64] = Const() base64:{square[1]}
+        {{copy}}
+        other: f32[64,64] = Const() base64:{square[2]}
+        a: f32[1,64] = MatMul(x, w) transpose_a="false" transpose_b="true"
+        b: f32[1,64] = MatMul(a, {{second}}) transpose_a="false" transpose_b="true"
+        c: f32[1,64] = MatMul(b, other) transpose_a="false" transpose_b="true"
         r = Result(c)
     """
     check_pass(
         Normalize(),
-        before=text.format(copy="copy: f32[2,2] = Const() [1, 2, 3, 4]", second="copy"),
+        before=text.format(copy=f"copy: f32[64,64] = Const() base64:{square[1]}", second="copy"),
         after=text.format(copy="", second="w"),
     )
 
