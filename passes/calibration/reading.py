@@ -2,19 +2,18 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from ...ir import Graph
 from ..infra.base import Context
 from ..infra.calibration import MOST_PROBES, PROBES
 from ..options.config import ENOUGH_SAMPLES
 from ..runtime.data_look import DataLook
-from ..runtime.probe import takes_one_sample
 from ..runtime.samples import DataError, ModelInput, PreparedSample, Sample, checked_feed, has_states, model_inputs
 from ..runtime.sequences import in_sequence, split_steps, steps_of
 from .labels import LabelFilter
 from .sample_order import FEWEST, HeldOutSteps, Spread, held_out, measured_steps
-from .split_batches import split_batch
+from .split_batches import TakesOne, split_batch
 from .subset import chosen_samples
 from .tables import rows_of
 from .transformed import Transformed
@@ -67,7 +66,7 @@ class Reading:
         data = rows_of(() if context.samples is None else context.samples)
         inputs = model_inputs(graph)
         size = getattr(data, "batch_size", None)
-        splitting = _Splitting(inputs, LabelFilter(inputs, look), size, _TakesOne(graph), has_states(graph))
+        splitting = _Splitting(inputs, LabelFilter(inputs, look), size, TakesOne(graph), has_states(graph))
         is_free = context.config.takes_enough_samples and not context.config.shuffle
         spread = Spread.of(data, ENOUGH_SAMPLES) if is_free else None
         items = chosen_samples(data, context.config)
@@ -96,25 +95,6 @@ def empty_data(data: object) -> DataError:
     kind = type(source).__name__
     once = f"; a {kind} can be read only once: make a new one, or a list" if isinstance(source, Iterator) else ""
     return DataError(f"the calibration data are empty: at least one sample is needed{once}")
-
-
-@dataclass(frozen=True)
-class _TakesOne:
-    """Answers whether the model takes one sample at some of its inputs; asks the runtime once, not for each size.
-
-    Attributes:
-        graph: The model.
-        known: The numbers of inputs -> the answer for the sizes of the first data there.
-    """
-
-    graph: Graph
-    known: dict[frozenset[int], bool] = field(default_factory=dict[frozenset[int], bool])
-
-    def __call__(self, shapes: Mapping[int, tuple[int, ...]]) -> bool:
-        inputs = frozenset(shapes)
-        if inputs not in self.known:
-            self.known[inputs] = takes_one_sample(self.graph, shapes)
-        return self.known[inputs]
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,52 @@
 Each sample counts then, for the size of the subset as well as for the held-out share.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, cast
 
-from ...ir import DYNAMIC
-from ..runtime.samples import ModelInput, Sample, brought_here, takes_shape
+from ...ir import DYNAMIC, Graph
+from ..runtime.probe import takes_one_sample
+from ..runtime.samples import ModelInput, Sample, brought_here, model_inputs, takes_shape
 from ..runtime.shape_hints import shape_of
+from .sample_order import Spread
 
 #: An input of so many axes whose first one is dynamic takes batches; with fewer axes, that may be time, or points.
 _SURELY_BATCHED = 4
+
+
+@dataclass(frozen=True)
+class TakesOne:
+    """Answers whether the model takes one sample at some of its inputs; asks the runtime once, not for each size.
+
+    Attributes:
+        graph: The model.
+        known: The numbers of inputs -> the answer for the sizes of the first data there.
+    """
+
+    graph: Graph
+    known: dict[frozenset[int], bool] = field(default_factory=dict[frozenset[int], bool])
+
+    def __call__(self, shapes: Mapping[int, tuple[int, ...]]) -> bool:
+        """The answer for samples of these shapes, by the number of the input."""
+        inputs = frozenset(shapes)
+        if inputs not in self.known:
+            self.known[inputs] = takes_one_sample(self.graph, shapes)
+        return self.known[inputs]
+
+
+def unbatched(graph: Graph, data: Iterable[Sample]) -> Iterable[Sample]:
+    """The data with their batches split as a calibration splits them; the data themselves if they hold none."""
+    inputs, takes_one = model_inputs(graph), TakesOne(graph)
+
+    def split(samples: Iterable[Sample]) -> Iterator[Sample]:
+        for each in samples:
+            yield from split_batch(each, inputs, takes_one=takes_one)
+
+    spread = Spread.of(data, 1)
+    is_single = spread is not None and len(list(islice(split(spread.samples([0])), 2))) == 1
+    return data if is_single else split(data)
 
 
 def split_batch(

@@ -13,6 +13,7 @@ from ..analysis.image_findings import DataMistake
 from ..analysis.outputs import OutputKind
 from ..analysis.states import first_steps_only, states_with_first_values
 from ..calibration.sample_order import FEWEST, HeldOutSteps, held_out_samples, measured_steps, some_samples
+from ..calibration.split_batches import unbatched
 from ..infra.execution import Execution
 from ..infra.progress import Progress, no_progress
 from ..runtime.data_look import DataLook
@@ -179,6 +180,7 @@ def _used(
 ) -> tuple[Iterator[list[PreparedSample]], bool]:
     """The samples to compare on, each as its steps; whether they come from all over the data."""
     inputs, may_be_sequences = model_inputs(graph), has_states(graph)
+    samples = samples if may_be_sequences else unbatched(graph, samples)
 
     def prepared(used: Iterable[Sample]) -> Iterator[list[PreparedSample]]:
         return (prepared_steps(each, inputs, has_states=may_be_sequences) for each in used)

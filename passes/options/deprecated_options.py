@@ -87,7 +87,15 @@ def engine_kind(engine: Mapping[str, Any]) -> Any:
     return engine.get("type") or ("simplified" if "data_source" in engine else "accuracy_checker")
 
 
+def names_data(engine: Mapping[str, Any]) -> bool:
+    """Whether an engine is about data, too, and not only about how the model runs: in Python, data came by a loader."""
+    return bool({*engine} - {*ENGINE})
+
+
 def _engine(engine: dict[str, Any], where: str, reasons: dict[str, list[str]]) -> dict[str, Any] | None:
+    if not names_data(engine):
+        _without(engine, ENGINE, "engine.", reasons)
+        return None
     kind = engine_kind(engine)
     if kind in ENGINES:
         return None

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BeforeValidator, Field
 
 from .accuracy_checker import CheckerData, UnreadError, read_checker
-from .deprecated_options import engine_kind
+from .deprecated_options import engine_kind, names_data
 from .image_size import size_of
 from .note import Note
 from .strict import Strict
@@ -123,7 +123,7 @@ def engine_of(section: Mapping[str, Any], valid: EngineSection | None, where: st
     """
     if valid is not None:
         return EngineFound(EngineOptions(**valid.model_dump(exclude={"type"})))
-    if not section:
+    if not names_data(section):
         return EngineFound()
     command = f"irquant quantize -c {where or 'FILE'}"
     if engine_kind(section) == "data_free":

@@ -472,6 +472,30 @@ def test_without_a_model_the_command_says_where_it_may_stand(folder: Path, capfd
     assert capfd.readouterr().err == said
 
 
+def test_an_engine_that_names_no_data_asks_for_none_if_they_are_given(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Scripts with POT's Python interface have such an engine: their data come from a loader."""
+    whole = {
+        "model": {"model": "model.xml"},
+        "engine": {"device": "CPU", "stat_requests_number": 2, "eval_requests_number": 2},
+        "compression": {"algorithms": [{"name": "DefaultQuantization"}]},
+    }
+    (folder / "c.json").write_text(json.dumps(whole))
+    assert run(["quantize", "-c", "c.json", "--data", "samples.npz"]) == 0
+    said = [
+        line for line in capfd.readouterr().out.splitlines() if line.startswith(("warning: engine", "note: engine"))
+    ]
+    assert said == [
+        "note: engine.stat_requests_number, engine.eval_requests_number: the runtime chooses how many samples to run at once"
+    ]
+    assert run(["quantize", "-c", "c.json"]) == 2
+    assert (
+        capfd.readouterr().err == "error: give calibration data (--data SOURCE; in Python, the second argument), or "
+        "measured statistics (--statistics FILE)\n"
+    )
+
+
 def test_weights_of_another_name_are_looked_for(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     whole = {
         "model": {"model": "model.xml", "weights": "other.bin"},

@@ -90,6 +90,9 @@ def source_files(text: str) -> tuple[Path, ...]:
             f"'{_like(ones[0])}' or '{_like(others[0])}'"
         )
         raise DataError(message)
+    if not found and Path(text).suffix == ".py":
+        message = f"{text}: Python code gives samples by a function: name it, {text}:FUNCTION"
+        raise DataError(message)
     if not found:
         message = f"{text}: no samples: expected {', '.join(_SUFFIXES)} files"
         raise DataError(message)

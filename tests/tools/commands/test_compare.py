@@ -266,3 +266,23 @@ def test_options_for_images_that_arrays_do_not_heed_are_told(
     assert run(["compare", str(model), str(quantized), "--data", str(arrays), *options]) == 0
     said = f"warning: --mean: for images only; what {arrays} gives is fed as it is"
     assert said in capfd.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_batches_are_split_as_in_a_quantization(
+    suffix: str, model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data, result = tmp_path / f"batches{suffix}", tmp_path / "o.xml"
+    batches = np.random.default_rng(3).normal(size=(5, 8, 3, 8, 8)).astype(np.float32)
+    if suffix == ".npy":
+        np.save(data, batches)
+    else:
+        np.savez(data, image=batches)
+    assert run(["quantize", str(model), "--data", str(data), "-o", str(result), "--json"]) == 0
+    made = json.loads(capfd.readouterr().out)
+    for options, count in (((), 32), (("--samples", "20"), 20), (("--held-out",), made["held_out"])):
+        command = ["compare", str(model), str(result), "--data", str(data), "--no-latency", "--json", *options]
+        assert run(command) == 0
+        found = json.loads(capfd.readouterr().out)
+        assert found["samples"] == count
+    assert found["outputs"][0]["sqnr"] == pytest.approx(made["outputs"][0]["sqnr"])

@@ -625,6 +625,9 @@ def test_nothing_there_is_said(tmp_path: Path) -> None:
     assert complaint(tmp_path).startswith(f"{tmp_path}: no samples: expected .npy, .npz, .png")
     (tmp_path / "notes.md").write_text("no sample")
     assert complaint(tmp_path / "notes.md").startswith(f"{tmp_path / 'notes.md'}: no samples: expected ")
+    code = tmp_path / "mine.py"
+    code.touch()
+    assert complaint(code) == f"{code}: Python code gives samples by a function: name it, {code}:FUNCTION"
 
 
 def test_pictures_and_arrays_in_one_folder_need_a_glob(pictures: Path, tmp_path: Path) -> None:
