@@ -23,7 +23,6 @@ from ..ir.ops import (
 
 #: Properties of an operation.
 Property = Literal[
-    "adds_up_to_four",
     "after_bent_extreme",
     "after_scaled_product_up_to_256",
     "averages_padding",
@@ -364,28 +363,6 @@ def _is_up_to_256(product: Node) -> bool:
     return weights.node.type == "Const" and max(weights.shape) <= 256
 
 
-def _adds_up_to_four(node: Node) -> bool:
-    """Whether each number of a product of matrices is a sum of up to four, as of points that are turned and moved.
-
-    Not in attention, of whose two products a plugin may need both in int8, or none.
-    """
-    shape = node.source(DATA_PORT).shape
-    inner = -2 if flag(node, "transpose_a") else -1
-    return len(shape) > 1 and 0 < shape[inner] <= 4 and not _is_around_softmax(node)
-
-
-def _is_around_softmax(product: Node) -> bool:
-    """Whether a product reads a SoftMax, or gives what one reads, with element-wise operations and moves between."""
-    above = product.source(DATA_PORT).node
-    while above.type in FORM_CHANGES:
-        above = above.source().node
-    steps = [product]
-    for step in steps:  # the list grows
-        readers = (port.node for port in step.output().consumers)
-        steps += [each for each in readers if each.type in (*_ELEMENT_WISE_OR_FORM, "Select", "SoftMax")]
-    return above.type == "SoftMax" or any(step.type == "SoftMax" for step in steps)
-
-
 def _takes_two_activations(node: Node) -> bool:
     """Whether no input is a constant, rounded or not."""
     sources = [port.source.node for port in node.inputs]
@@ -404,7 +381,6 @@ def _has_constant_parameters(node: Node) -> bool:
 
 #: Property -> whether it holds of a node.
 PROPERTIES: Mapping[Property, Callable[[Node], bool]] = {
-    "adds_up_to_four": _adds_up_to_four,
     "after_bent_extreme": _is_after_bent_extreme,
     "after_scaled_product_up_to_256": _is_after_small_scaled_product,
     "averages_padding": _averages_padding,

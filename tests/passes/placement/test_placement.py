@@ -528,13 +528,8 @@ NOT_ABSORBED = {
     "a depthwise convolution, which has a range a channel": depthwise("a", "x"),
     "several matrices": f"    m: f32[1,8,4,2] = Const() base64:{ONES}\n"
     '    a: f32[1,8,4,2] = MatMul(x, m) transpose_a="false" transpose_b="false"\n    out = Result(a)\n',
-    "a product of two activations": """
-        flat: i64[2] = Const() [8, 16]
-        rows: f32[8,16] = Reshape(x, flat) special_zero="false"
-        others: f32[8,16] = Reshape(relu, flat) special_zero="false"
-        a: f32[8,8] = MatMul(rows, others) transpose_a="false" transpose_b="true"
-        out = Result(a)
-    """,
+    "a product of two activations": '    a: f32[1,8,4,4] = MatMul(x, relu) transpose_a="false" transpose_b="false"\n'
+    "    out = Result(a)\n",
     "zeros added to it": PADDED.format(data="x") + conv("a", "pad"),
     "constants joined with it": f"    c: f32[1,4,4,4] = Const() base64:{ONES}\n"
     '    cat: f32[1,12,4,4] = Concat(x, c) axis="1"\n'
@@ -606,34 +601,3 @@ def test_a_mode_with_which_the_device_would_be_wrong_stays_that_of_the_target(la
         assert spec.modes == (Mode.SYMMETRIC,)
         assert not spec.unsupported_reason
         assert port == "second" or not spec.zero_point
-
-
-@pytest.mark.better
-@pytest.mark.parametrize(("inner", "is_int8"), [(3, False), (4, False), (5, True)])
-@pytest.mark.parametrize("turned", ["true", "false"])
-def test_points_that_are_turned_and_moved_stay_float(inner: int, turned: str, *, is_int8: bool) -> None:
-    shape = f"{inner},20" if turned == "true" else f"20,{inner}"
-    graph = from_text(f"""
-        points: f32[2,{shape}] = Parameter()
-        motion: f32[2,{inner},6] = Parameter()
-        moved: f32[2,20,6] = MatMul(points, motion) transpose_a="{turned}" transpose_b="false"
-        out = Result(moved)
-    """)
-    (decision,) = plan_placement(graph, load_target("cpu")).decisions.values()
-    assert decision.int8 == is_int8
-    assert is_int8 or decision.reason == "in int8 the plugin is no faster at sums of up to four products"
-
-
-def test_attention_of_few_tokens_or_small_heads_is_not_parted() -> None:
-    graph = from_text("""
-        q: f32[2,4,3] = Parameter()
-        k: f32[2,4,3] = Parameter()
-        v: f32[2,4,8] = Parameter()
-        scores: f32[2,4,4] = MatMul(q, k) transpose_a="false" transpose_b="true"
-        half: f32[1,1,1] = Const() [0.5]
-        scaled: f32[2,4,4] = Multiply(scores, half) auto_broadcast="numpy"
-        parts: f32[2,4,4] = SoftMax.opset8(scaled) axis="-1"
-        y: f32[2,4,8] = MatMul(parts, v) transpose_a="false" transpose_b="false"
-        out = Result(y)
-    """)
-    assert all(each.int8 for each in plan_placement(graph, load_target("cpu")).decisions.values())

@@ -78,8 +78,8 @@ def test_a_bias_of_scores_is_not_read_along_the_wrong_axis() -> None:
 def test_readers_of_the_shape_make_no_bias() -> None:
     graph = from_text(
         """
-        x: f32[2,8] = Parameter()
-        y: f32[3,8] = Parameter()
+        x: f32[2,4] = Parameter()
+        y: f32[3,4] = Parameter()
         z: f32[2,3] = MatMul(x, y) transpose_a="false" transpose_b="true"
         s: i64[2] = ShapeOf.opset3(z) output_type="i64"
         out = Result(z)
