@@ -12,6 +12,7 @@ from itertools import zip_longest
 
 from .graph import Node, OutPort
 from .layer import DYNAMIC
+from .listing import number_of
 from .ops import REDUCTION_TYPES, flag, integers, is_standard
 
 Shape = tuple[int, ...]
@@ -87,7 +88,7 @@ def wrong_inputs(node: Node) -> str | None:
     """Whether a node has fewer inputs than its operation reads, and how many; None if it has enough."""
     least = _LEAST_INPUTS.get(node.type, 0) if is_standard(node) else 0
     count = len(node.inputs)
-    return f"it has {count} input{'s' * (count != 1)}, expected {least} at least" if count < least else None
+    return f"it has {number_of(count, 'inputs')}, expected {least} at least" if count < least else None
 
 
 def wrong_result(node: Node) -> str | None:

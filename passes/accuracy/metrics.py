@@ -17,6 +17,7 @@ from itertools import count
 from typing import Any, TypeAlias, get_args
 
 from ...ir import Array, Graph, UserError
+from ...ir.listing import number_of
 from ..analysis.outputs import find_outputs
 from ..infra.progress import Progress, no_progress
 from ..options.accuracy import DropType
@@ -195,14 +196,10 @@ class Runner:
         except (Exception, SystemExit) as error:
             told = error.args[0] if isinstance(error, KeyError) and _is_ours(error) else str(error)
             what = f"{type(error).__name__}: {told}" if told else type(error).__name__
-            message = f"metric {metric.name}: raised {what} ({_place(error)}), after {_predictions(done)}"
+            message = f"metric {metric.name}: raised {what} ({_place(error)}), after {number_of(done, 'predictions')}"
             raise MetricError(message) from error
         self.predictions[metric.name] = done
         return _number(metric, value)
-
-
-def _predictions(count: int) -> str:
-    return "1 prediction" if count == 1 else f"{count} predictions"
 
 
 def _place(error: BaseException) -> str:

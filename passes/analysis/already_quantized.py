@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from ...ir import Graph, InPort, Node, UserError
+from ...ir.listing import number_of
 from ...ir.ops import DATA_PORT, RECURRENT_TYPES, WEIGHTED_TYPES, weight_ports
 from ...ir.spelling import switched_on
 from .compressed_weights import NARROW_TYPES, compressed_weights
@@ -33,7 +34,7 @@ def refuse_quantized(graph: Graph, *, keep_compressed: bool | None = None) -> No
     node = find_quantized(graph, ignored)
     if node is None and compressed and not keep_compressed:
         first = f"for example {compressed[0].kind} of {compressed[0].layer}"
-        count = "1 layer" if len(compressed) == 1 else f"{len(compressed)} layers"
+        count = number_of(len(compressed), "layers")
         message = (
             f"the weights of {count} are compressed already, {first}; give the float model they are from, or add "
             f"{switched_on('keep_compressed')} to leave such layers as they are"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...ir import Graph
+from ...ir.listing import number_of
 from ...ir.spelling import has_flags
 from ..runtime.data_look import DataLook, Described, FromFiles
 from ..runtime.samples import model_inputs
@@ -113,7 +114,7 @@ def _about_number(look: DataLook) -> Iterator[str]:
     """Too few different samples, which are right by themselves."""
     count = look.samples
     if count < _FEW:
-        given = f"only {count} {'step' if look.continued else 'sample'}{'s' * (count != 1)}"
+        given = f"only {number_of(count, 'steps' if look.continued else 'samples')}"
         yield f"{given}: ranges and check depend on each of them; give 100 to 300 typical ones"
     if not _are_equal(look) and not look.continued and look.copies > max(1, _COPIES * count):
         yield f"{look.copies} of {count} samples are copies of others: give different ones"

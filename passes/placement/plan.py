@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ...ir import InPort, Node, OutPort, Scope
+from ...ir.listing import number_of
 from ...ir.match import told
 from ...targets import Granularity, Mode, QuantSpec
 from ..analysis.constants import SHAPE_READERS
@@ -206,7 +207,7 @@ class Plan:
             by_reason.setdefault(each.reason, []).append(node)
         ordered = sorted(by_reason.items(), key=lambda it: -len(it[1]))
         said = [f"{told(nodes[0])}{_and_others(len(nodes) - 1)}: {reason}" for reason, nodes in ordered[:_MOST_REASONS]]
-        left_out = [f"{count} other reason{'s' * (count > 1)}"] if (count := len(ordered) - _MOST_REASONS) > 0 else []
+        left_out = [number_of(count, "other reasons")] if (count := len(ordered) - _MOST_REASONS) > 0 else []
         return f" ({'; '.join([*said, *left_out])})" if said else ""
 
     @cached_property
@@ -222,7 +223,7 @@ class Plan:
 
 
 def _and_others(count: int) -> str:
-    return f" and {count} other{'s' * (count > 1)}" if count else ""
+    return f" and {number_of(count, 'others')}" if count else ""
 
 
 def edges_above(

@@ -3,8 +3,6 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ...ir import Graph, InPort, Node, UserError
 from ...ir.spelling import option, worded
 from ...targets import Target
@@ -100,7 +98,7 @@ def _why_eight(matrix: WeightMatrix, ends: set[Node], eight_bits: Collection[str
 
 def _planned(matrix: WeightMatrix, target: Target, config: CompressionConfig, why: str) -> PlannedWeights:
     """The storage of a matrix; `why` is the reason for 8 bits instead of 4."""
-    if not np.isfinite(matrix.values()).all():
+    if not matrix.is_finite:
         return PlannedWeights(matrix, None, reason=NOT_FINITE)
     entries = [target.compression(layer) for layer in matrix.layers]
     known = [each for each in entries if each is not None and each.types]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...ir import DYNAMIC, Graph, Scope
-from ...ir.listing import first_few
+from ...ir.listing import first_few, number_of
 from ...ir.shape_rules import shape_text
 from ...ir.spelling import option, worded
 from ...ir.writer import lay_out
@@ -365,7 +365,7 @@ def _wide_weights(context: Context) -> Iterable[str]:
     """A note on weights that are not stored in 8 bits, although they are rounded."""
     wide = [site.spec.bits for site in context.plan.sites if site.is_weights and site.spec.bits > _STORED_BITS]
     if wide:
-        layers = f"the weights of {len(wide)} layer{'s' * (len(wide) != 1)}"
+        layers = f"the weights of {number_of(len(wide), 'layers')}"
         yield Note(
             f"{layers} have {' or '.join(map(str, sorted({*wide})))} bits, as target '{context.target.name}' or the "
             "options say: these are stored as floats, and do not make the model smaller"
@@ -387,7 +387,7 @@ def _open_sizes(graph: Graph) -> str:
 def _slow(latencies: "Latencies", graph: Graph) -> Iterable[str]:
     """Warnings about a model or layers that int8 does not make faster."""
     before, after = (each.median * 1e3 for each in (latencies.first, latencies.second))
-    threads = f"{latencies.threads} thread{'s' * (latencies.threads != 1)}"
+    threads = number_of(latencies.threads, "threads")
     shared = f" of {cores()} cores, others may be busy: measure it alone" if has_share_of_cores() else ""
     if latencies.is_no_faster and latencies.first.median >= SHORT:
         shared = shared or ("; the times scatter too much to be sure" if latencies.is_unclear else "")
@@ -402,7 +402,7 @@ def _slow(latencies: "Latencies", graph: Graph) -> Iterable[str]:
             for each in latencies.slower
         )
         named = first_few(list(slower), _NAMED)
-        layers = f"{count} layer{'s' * (count != 1)}"
+        layers = number_of(count, "layers")
         runs = f"{layers} may run" if shared else f"{layers} run{'s' * (count == 1)}"
         on = f" ({threads}{shared})" if shared else ""
         yield (

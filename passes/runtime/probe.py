@@ -1,6 +1,5 @@
 """What the runtime says of a graph: whether it compiles, which sizes it infers, what it computes without inputs."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -69,5 +68,4 @@ def evaluate(graph: Graph) -> list[Array]:
 
 
 def _is_large(constant: Node) -> bool:
-    tensor = constant.output()
-    return tensor.element_type.name in _ARRAYS and math.prod(tensor.shape) >= LARGE
+    return constant.output().element_type.name in _ARRAYS and constant.elements >= LARGE

@@ -14,6 +14,7 @@ import numpy as np
 from ...ir import DYNAMIC, Array, Graph, Node, UserError, element_type
 from ...ir.errors import shortened
 from ...ir.index_limits import IndexLimit, index_limits
+from ...ir.listing import number_of
 from ...ir.suggestions import closest, did_you_mean
 from .shape_hints import array_hint, fits, name_hint, order_hint, part_hint, path_hint, state_hint
 
@@ -212,12 +213,12 @@ def _by_name(sample: Sample, inputs: Sequence[ModelInput]) -> dict[str, object]:
     is_sequence = isinstance(feed, (tuple, list))
     values: list[object] = list(cast(Sequence[object], feed)) if is_sequence else [feed]
     if len(values) != len(inputs):
-        came = f"{len(values)} array{'s' * (len(values) != 1)}"
+        came = number_of(len(values), "arrays")
         if is_sequence:
             came = f"a {kind} of {len(values)} (one array per input)"
         hint = part_hint(values, inputs) or (state_hint(inputs) if len(values) < len(inputs) else "")
         message = (
-            f"{sample.label}: got {came}, but the model has {len(inputs)} input{'s' * (len(inputs) != 1)}: "
+            f"{sample.label}: got {came}, but the model has {number_of(len(inputs), 'inputs')}: "
             f"{', '.join(map(str, inputs))}{hint}"
         )
         raise DataError(message)

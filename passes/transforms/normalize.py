@@ -175,26 +175,14 @@ def _is_stack_of_one(node: Node) -> bool:
 
 def _merge_copies(graph: Graph) -> int:
     weights = dict.fromkeys(node.source(WEIGHTS_PORT).node for node in graph.nodes(*WEIGHTED_TYPES))
-    originals: dict[object, list[Node]] = {}
-    copies: dict[Node, Node] = {}
-    for node in weights:
-        if node.type == "Const" and node.output().element_type.is_float and node.array.size >= _WORTH_SHARING:
-            alike = originals.setdefault(_glimpse(node), [])
-            original = next((each for each in alike if np.array_equal(each.array, node.array)), None)
-            if original is None:
-                alike.append(node)
-            else:
-                copies[node] = original
-    for copy, original in copies.items():
-        copy.output().redirect(original.output())
+    floats = [each for each in weights if each.type == "Const" and each.output().element_type.is_float]
+    large = [each for each in floats if each.elements >= _WORTH_SHARING]
+    originals: dict[object, Node] = {}
+    copies = [each for each in large if originals.setdefault(each.digest, each) is not each]
+    for copy in copies:
+        copy.output().redirect(originals[copy.digest].output())
         graph.prune(copy)
     return len(copies)
-
-
-def _glimpse(constant: Node) -> object:
-    """What tells most constants apart without reading them."""
-    array = constant.array.reshape(-1)
-    return constant.output().element_type, constant.array.shape, array[:: max(1, array.size // 16)].tobytes()
 
 
 def _unsqueezed(data: OutPort, count: int, near: Node) -> OutPort:

@@ -112,7 +112,7 @@ def agreement_line(each: Agreement, *, is_measured: bool = False) -> str:
 
 def few_samples(each: Agreement) -> str:
     """Why an output is not called good although it is on the samples."""
-    return f"good begins at {decibels(each.good_from)} on {each.samples} sample{'s' * (each.samples > 1)}"
+    return f"good begins at {decibels(each.good_from)} on {number_of(each.samples, 'samples')}"
 
 
 def decibels(value: float) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from irquant.ir.listing import number_of
+
 if TYPE_CHECKING:  # what most runs do not measure
     from irquant.passes.evaluation.latency import Latencies, Latency
 
@@ -12,7 +14,7 @@ def latency_lines(found: "Latencies") -> Iterator[str]:
     for each in found.each_mode:
         default = ", the default here" if each.mode.is_default else ""
         yield f"{each.mode.hint} in {each.mode.precision}{default}: {_change(each)}: {_faster(each)}"
-    yield f"  {threads(found.threads)}, models in turn; {counts(found)}"
+    yield f"  {number_of(found.threads, 'threads')}, models in turn; {counts(found)}"
 
 
 def _faster(each: "Latencies") -> str:
@@ -30,11 +32,6 @@ def counts(found: "Latencies") -> str:
     alone = ", ".join(f"{each.rounds} in {each.mode.precision}" for each in found.each_mode if _is_alone(each))
     at_once = next((f"; throughput: {each.at_once} at a time" for each in found.each_mode if not _is_alone(each)), "")
     return f"latency: one inference at a time, {alone}{at_once}"
-
-
-def threads(count: int) -> str:
-    """A number of threads, for people."""
-    return f"{count} thread{'s' * (count != 1)}"
 
 
 def percentiles(latency: "Latency") -> str:

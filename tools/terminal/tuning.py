@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from irquant.ir.listing import first_few
-from irquant.tools.terminal.latency import milliseconds, percentiles, threads
+from irquant.ir.listing import first_few, number_of
+from irquant.tools.terminal.latency import milliseconds, percentiles
 
 if TYPE_CHECKING:  # what most runs do not measure
     from irquant.passes.tuning.tune import TuningTimes
@@ -25,7 +25,7 @@ def tuning_lines(tuning: "TuningReport") -> Iterator[str]:
 def _times_lines(times: "TuningTimes") -> Iterable[str]:
     models = {"float": times.float_model, "before the tuning": times.int8, "tuned": times.tuned}
     yield f"  latency: {', '.join(f'{name} {percentiles(each)}' for name, each in models.items())}"
-    how = f"one inference at a time on {threads(times.threads)}, {times.rounds} of each in turn"
+    how = f"one inference at a time on {number_of(times.threads, 'threads')}, {times.rounds} of each in turn"
     yield f"  {how}; floats are {times.mode.precision}, the default here"
     if not times.is_confirmed:
         yield "  the last race does not confirm the gain of the trials: their layers stay in int8"

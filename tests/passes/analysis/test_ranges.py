@@ -12,6 +12,7 @@ from irquant.passes.analysis.ranges import (
     LEAST,
     Floats,
     Range,
+    are_finite,
     asymmetric_range,
     code_scale,
     codes,
@@ -202,3 +203,18 @@ def test_the_bound_of_that_rule_is_what_it_says() -> None:
     turning = math.floor(clipped / (10 * step**2 / 12))
     assert clips_too_much(maxima, turning, 256)
     assert not clips_too_much(maxima, turning + 1, 256)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1.0, -2.0], True),
+        ([3e38, 3e38], True),  # their sum is none
+        ([-np.inf, 1.0], False),
+        ([-np.inf, np.inf], False),
+        ([np.nan], False),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_only_finite_values_have_a_range(values: list[float], dtype: type, *, expected: bool) -> None:
+    assert are_finite(np.array(values, dtype)) is expected
