@@ -366,8 +366,9 @@ def test_whatever_happens_to_a_model_the_others_are_done(zoo: Zoo) -> None:
     done = zoo.run(zoo.batch(*broken, {"model": "b.xml"}), "--jobs", 3, expected=1)
     said = {name: (row["state"], row["message"], row["attempts"]) for name, row in zoo.rows().items()}
     sample = f"sample 0 of {zoo.folder}/mine.py:wrong"
+    resize = "it looks like a picture of 9x9: resize it to 8x8 (height x width)"
     assert said == {
-        "wrong": ("failed", f"{sample}: input 'image' f32[1,3,8,8]: got float64[1, 3, 9, 9]", 1),
+        "wrong": ("failed", f"{sample}: input 'image' f32[1,3,8,8]: got float64[1, 3, 9, 9]; {resize}", 1),
         "dead": ("crashed", "its process was killed by SIGSEGV", 2),
         "gone": ("crashed", "its process ended with code 3: no output", 1),
         "ended": ("crashed", "its process was killed by signal 35", 1),
